@@ -1,0 +1,1 @@
+"""The models that the benchmark compares, implemented and trained in this repository."""

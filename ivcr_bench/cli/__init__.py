@@ -1,0 +1,1 @@
+"""The `ivcr-bench` command: thin click commands over the packages."""

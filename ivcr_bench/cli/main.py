@@ -1,0 +1,65 @@
+"""The `ivcr-bench` command: it loads a subcommand's module only when that subcommand is asked for."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from difflib import get_close_matches
+
+import click
+
+from ivcr_bench import __version__
+from ivcr_bench.errors import IvcrError
+
+COMMANDS = {
+    "check": "Try your system on a dozen tiny dialogues before a long run.",
+    "data": "Make and inspect datasets.",
+    "run": "Replay the dialogues of a dataset against a system.",
+    "score": "Score a submission.",
+    "systems": "List the systems that --system accepts.",
+    "train": "Train a model of this repository.",
+}
+"""Subcommand -> its one-line help; subcommand NAME lives in ``ivcr_bench.cli.NAME`` as ``command``."""
+
+
+class LazyGroup(click.Group):
+    """A click group whose commands are imported on first use, so that `--help` and `score` start fast."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: D102
+        return sorted(COMMANDS)
+
+    def get_command(self, ctx: click.Context, name: str) -> click.Command | None:  # noqa: D102
+        if name not in COMMANDS:
+            near = get_close_matches(name, COMMANDS, n=1)
+            hint = f"did you mean '{near[0]}'?" if near else f"one of {', '.join(sorted(COMMANDS))}"
+            ctx.fail(f"no such command '{name}' ({hint})")
+        command: click.Command = importlib.import_module(f"ivcr_bench.cli.{name}").command
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: D102
+        with formatter.section("Commands"):
+            formatter.write_dl(sorted(COMMANDS.items()))
+
+
+@click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="ivcr-bench")
+@click.option("--debug", is_flag=True, help="Show the traceback of an error.")
+def cli(debug: bool) -> None:
+    """Interactive Video Corpus Retrieval: run systems on dialogues, score them, compare them.
+
+    \b
+    Examples:
+      ivcr-bench run --system interllava
+      ivcr-bench score runs/interllava/submission.jsonl
+    """
+
+
+def main() -> None:
+    """Run the command line; a problem that the user can act on is one line on stderr, exit code 2."""
+    try:
+        cli()
+    except (IvcrError, OSError) as error:
+        if "--debug" in sys.argv:
+            raise
+        click.echo(f"Error: {error}", err=True)
+        sys.exit(getattr(error, "exit_code", 1))

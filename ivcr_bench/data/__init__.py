@@ -1,0 +1,1 @@
+"""Datasets: folders of films and dialogues, the IVCR-Mini generator, decoding, cached features."""

@@ -1,0 +1,1 @@
+"""Systems: the protocol that answers turns, how systems are found, composed, wrapped and checked."""
