@@ -75,12 +75,12 @@ def open_binary(path: str | Path) -> Iterator[BinaryIO]:
         yield sys.stdin.buffer
         return
     try:
-        raw = open(path, "rb")
+        raw = Path(path).open("rb")
     except OSError as error:
         raise IvcrError(f"{path}: cannot open: {error.strerror}") from None
     with raw:
         zipped = raw.peek(2)[:2] == b"\x1f\x8b"
-        yield io.BufferedReader(gzip.GzipFile(fileobj=raw)) if zipped else raw  # type: ignore[type-var]
+        yield io.BufferedReader(gzip.GzipFile(fileobj=raw)) if zipped else raw
 
 
 def write_jsonl(path: str | Path, records: Iterable[msgspec.Struct]) -> None:
@@ -89,11 +89,11 @@ def write_jsonl(path: str | Path, records: Iterable[msgspec.Struct]) -> None:
     part = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with open(part, "wb") as stream:
+        with part.open("wb") as stream:
             stream.writelines(map(encode_line, records))
             stream.flush()
             os.fsync(stream.fileno())
-        os.replace(part, path)
+        part.replace(path)
     except OSError as error:
         part.unlink(missing_ok=True)
         raise IvcrError(f"{path}: cannot write: {error.strerror}") from None

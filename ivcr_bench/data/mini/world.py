@@ -54,7 +54,7 @@ class Shot(Struct, frozen=True):
 
 
 class Film(Struct, frozen=True):
-    """Everything about a film. ``setting`` and ``genre`` (its category) hold for more than half of its shots."""
+    """Everything about a film; its category is the ``setting`` and ``genre`` of more than half of its shots."""
 
     video_id: str
     setting: Setting
