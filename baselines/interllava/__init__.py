@@ -1,0 +1,1 @@
+"""InterLLaVA, the reference model: a two-tower retriever and a multi-modal LLaMA that re-ranks and localises."""

@@ -1,0 +1,182 @@
+"""Phase 2: instruction tuning on whole dialogues (paper section 4.2), through `transformers.Trainer`.
+
+A training step is a bundle of three batches: retrieval turns with ten shuffled candidates, moment turns with their
+film, and turns without films (the intent sentence, or natural dialogue).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch.utils.data import Dataset as TorchDataset
+from transformers import Trainer, TrainingArguments
+from transformers.trainer_utils import get_last_checkpoint
+
+from baselines.interllava import prompts
+from baselines.interllava.assembly import Assembler, Batch, FilmFrames, Sample
+from baselines.interllava.config import TrainingConfig
+from baselines.interllava.model import InterLlava
+from baselines.interllava.objective import loss_parts
+from baselines.interllava.routing import Route, gold_route
+from ivcr_bench.schema import Dialogue, Exchange, Turn, gold_answer
+
+HARD_NEGATIVES = 40
+"""Negatives are drawn from the first stage's best this many wrong films."""
+
+
+@dataclass(frozen=True)
+class TrainingTurn:
+    """A turn of a training dialogue under gold history, ready to be shown to the model.
+
+    Attributes:
+        query: ``[shared_width]`` the first stage's vector of the dialogue so far.
+        negatives: wrong films, the first stage's best first; empty for turns that are not retrieval.
+    """
+
+    dialogue: str
+    query: np.ndarray
+    route: Route
+    turn: Turn
+    negatives: Sequence[str]
+
+
+def gold_exchanges(dialogue: Dialogue) -> list[Exchange]:
+    """Every turn of ``dialogue`` as it enters the history of later ones under gold history."""
+    return [Exchange(turn.utterance, gold_answer(turn)) for turn in dialogue.turns]
+
+
+def sample_of(
+    item: TrainingTurn,
+    assembler: Assembler,
+    films: Mapping[str, tuple[FilmFrames, FilmFrames]],
+    rng: np.random.Generator,
+) -> Sample:
+    """The prompt and answer of one turn; candidates are drawn and shuffled anew at each call."""
+    gold = item.turn.gold
+    if item.route == "video_retrieval":
+        right = str(rng.choice(gold.videos))
+        count = min(assembler.config.candidates - 1, len(item.negatives))
+        wrong = rng.choice(np.asarray(item.negatives), size=count, replace=False).tolist()
+        shown = [str(video_id) for video_id in rng.permutation([right, *wrong])]
+        index = shown.index(right)
+        answer = prompts.retrieval_answer(index, gold.response)
+        return assembler.retrieval(item.dialogue, item.query, [films[v][0] for v in shown], answer, index)
+    if item.turn.intent == "moment_retrieval":
+        start, end = gold.moments[rng.integers(len(gold.moments))]
+        feedback = prompts.hide_times(gold.response, *gold.moments[0])
+        answer = prompts.moment_answer(prompts.first_second(start), prompts.last_second(end), feedback)
+        return assembler.moment(item.dialogue, item.query, films[gold.videos[0]][1], answer, (start, end))
+    raise ValueError(f"route {item.route!r} shows no film")
+
+
+def text_sample_of(item: TrainingTurn, assembler: Assembler) -> Sample:
+    """The prompt without films: which route the turn takes, and the reply if it is natural dialogue."""
+    answer = [prompts.INTENT_SENTENCES[item.route]]
+    if item.route == "natural_dialogue":
+        answer.append(item.turn.gold.response)
+    return assembler.text(item.dialogue, item.query, answer)
+
+
+class StepBundles(TorchDataset[dict[str, Any]]):
+    """Item i holds the batches of one training step; it depends on (seed, i) only, so that training resumes."""
+
+    def __init__(
+        self,
+        turns: Sequence[TrainingTurn],
+        films: Mapping[str, tuple[FilmFrames, FilmFrames]],
+        assembler: Assembler,
+        training: TrainingConfig,
+        seed: int,
+    ) -> None:
+        self.turns, self.films, self.assembler = turns, films, assembler
+        self.training, self.seed = training, seed
+        self.retrieval = [t for t in turns if t.route == "video_retrieval"]
+        self.moment = [t for t in turns if t.turn.intent == "moment_retrieval"]
+
+    def __len__(self) -> int:
+        return self.training.steps
+
+    def __getitem__(self, step: int) -> dict[str, Any]:
+        rng = np.random.default_rng([self.seed, step])
+        batches = [
+            [self._film_sample(self.retrieval, rng) for _ in range(self.training.retrieval_batch)],
+            [self._film_sample(self.moment, rng) for _ in range(self.training.moment_batch)],
+            [self._text_sample(rng) for _ in range(self.training.text_batch)],
+        ]
+        return {"batches": [self.assembler.collate(samples).to_dict() for samples in batches]}
+
+    def _film_sample(self, turns: Sequence[TrainingTurn], rng: np.random.Generator) -> Sample:
+        return sample_of(turns[rng.integers(len(turns))], self.assembler, self.films, rng)
+
+    def _text_sample(self, rng: np.random.Generator) -> Sample:
+        return text_sample_of(self.turns[rng.integers(len(self.turns))], self.assembler)
+
+
+class Phase2Trainer(Trainer):
+    """Sums equation 4 over the batches of a step and logs its parts."""
+
+    def __init__(self, assembler: Assembler, training: TrainingConfig, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.assembler, self.training = assembler, training
+        self.sums: dict[str, float] = {"l_m": 0.0, "l_v": 0.0, "l_c": 0.0}
+        self.counted = 0
+
+    def compute_loss(  # noqa: D102
+        self, model: InterLlava, inputs: dict[str, Any], return_outputs: bool = False, **_: Any
+    ) -> Any:
+        batches = [Batch(**tensors) for tensors in inputs["batches"]]
+        parts = [loss_parts(model, batch, self.assembler) for batch in batches]
+        total = torch.stack([part.total(self.training.alpha, self.training.beta) for part in parts]).sum()
+        self.sums["l_m"] += sum(part.language.item() for part in parts) / len(parts)
+        self.sums["l_v"] += sum(part.index.item() for part in parts)
+        self.sums["l_c"] += sum(part.interval.item() for part in parts)
+        self.counted += 1
+        return (total, {}) if return_outputs else total
+
+    def log(self, logs: dict[str, float], *args: Any, **kwargs: Any) -> None:  # noqa: D102
+        if self.counted and "loss" in logs:
+            logs |= {name: round(value / self.counted, 4) for name, value in self.sums.items()}
+            self.sums, self.counted = dict.fromkeys(self.sums, 0.0), 0
+        super().log(logs, *args, **kwargs)
+
+
+def train_phase2(
+    model: InterLlava,
+    bundles: StepBundles,
+    out: Path,
+    *,
+    resume: bool = False,
+) -> InterLlava:
+    """Train ``model`` in place for ``bundles.training.steps`` steps; checkpoints go to ``out``."""
+    training = bundles.training
+    arguments = TrainingArguments(
+        output_dir=str(out),
+        max_steps=training.steps,
+        per_device_train_batch_size=1,
+        learning_rate=training.learning_rate,
+        weight_decay=training.weight_decay,
+        warmup_steps=training.warmup_steps,
+        lr_scheduler_type="cosine",
+        max_grad_norm=1.0,
+        logging_steps=20,
+        save_steps=200,
+        save_total_limit=2,
+        seed=bundles.seed,
+        remove_unused_columns=False,
+        report_to="none",
+    )
+    trainer = Phase2Trainer(
+        bundles.assembler,
+        training,
+        model=model,
+        args=arguments,
+        train_dataset=bundles,
+        data_collator=lambda items: items[0],
+    )
+    trainer.train(resume_from_checkpoint=get_last_checkpoint(str(out)) if resume and out.is_dir() else None)
+    return model

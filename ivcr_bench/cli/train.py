@@ -1,0 +1,68 @@
+"""`ivcr-bench train`: train a model of this repository, or a plug-in's."""
+
+from __future__ import annotations
+
+from difflib import get_close_matches
+from importlib.metadata import entry_points
+from pathlib import Path
+from typing import Protocol
+
+import click
+
+from ivcr_bench.data.dataset import Dataset
+from ivcr_bench.errors import IvcrError
+
+GROUP = "ivcr_bench.trainers"
+
+
+class Trainer(Protocol):
+    """What an entry point of the group ``ivcr_bench.trainers`` must be."""
+
+    def __call__(self, dataset: Dataset, *, preset: str, out: Path, seed: int, resume: bool) -> Path:
+        """Train on the train split of ``dataset``; return the folder that holds the finished weights."""
+        ...
+
+
+@click.command("train")
+@click.argument("name")
+@click.option("--preset", default="mini", show_default=True, help="Size and hyper-parameters.")
+@click.option("--dataset", "dataset_spec", default="mini", show_default=True, help="'mini', or a dataset folder.")
+@click.option("--out", type=click.Path(path_type=Path), help="Where to train.  [default: runs/train-NAME-PRESET]")
+@click.option("--seed", default=0, show_default=True, help="Seed of initialisation, batches and dropout.")
+@click.option("--resume", is_flag=True, help="Go on from the last checkpoint in --out.")
+def command(name: str, preset: str, dataset_spec: str, out: Path | None, seed: int, resume: bool) -> None:
+    """Train the model NAME; checkpoints and logs go to --out, so that --resume can go on after a kill.
+
+    \b
+    Examples:
+      ivcr-bench train interllava --preset mini
+      ivcr-bench train interllava --preset mini --out runs/mine --resume
+    """
+    from ivcr_bench.data.catalog import open_dataset
+
+    trainer = find_trainer(name)
+    folder = out or Path("runs") / f"train-{name}-{preset}"
+    if folder.is_dir() and any(folder.iterdir()) and not resume:
+        raise IvcrError(f"{folder}: already holds a training run", hint="pass --resume, or another --out")
+    weights = trainer(open_dataset(dataset_spec), preset=preset, out=folder, seed=seed, resume=resume)
+    click.echo(f"Weights: {weights}")
+
+
+def find_trainer(name: str) -> Trainer:
+    """The trainer registered under ``name``.
+
+    Raises:
+        IvcrError: there is none, or it needs packages that are not installed.
+    """
+    known = {point.name: point for point in entry_points(group=GROUP)}
+    if name not in known:
+        near = get_close_matches(name, known, n=1)
+        hint = f"did you mean {near[0]!r}?" if near else f"one of {', '.join(sorted(known))}"
+        raise IvcrError(f"no trainer {name!r}", hint=hint)
+    try:
+        trainer: Trainer = known[name].load()
+    except ModuleNotFoundError as error:
+        raise IvcrError(
+            f"trainer {name!r} needs {error.name!r}", hint='pip install "ivcr-bench[models]"'
+        ) from None
+    return trainer
