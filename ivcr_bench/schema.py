@@ -191,9 +191,7 @@ class SubmissionHeader(Struct, frozen=True, forbid_unknown_fields=True, omit_def
 
 def gold_answer(turn: Turn) -> Answer:
     """The answer that a perfect system would have given; the history of ``--history gold``."""
-    moments = tuple(
-        Moment(video_id=turn.gold.videos[0], start=start, end=end) for start, end in turn.gold.moments
-    )
+    moments = tuple(Moment(video_id=turn.gold.videos[0], start=start, end=end) for start, end in turn.gold.moments)
     return Answer(intent=turn.intent, videos=turn.gold.videos, moments=moments, text=turn.gold.response)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
+from typing import Any
 
 import numpy as np
 import torch
@@ -90,10 +91,13 @@ class Assembler:
     def __init__(self, tokenizer: PreTrainedTokenizerFast, config: InterLlavaConfig) -> None:
         self.tokenizer = tokenizer
         self.config = config
-        ids = tokenizer.convert_tokens_to_ids
-        self.begin, self.end, self.pad = ids("<s>"), ids(prompts.END_OF_ANSWER), tokenizer.pad_token_id
-        self.frame_id, self.query_id = ids(prompts.FRAME), ids(prompts.QUERY)
-        self.film_end_id = ids(prompts.FILM_END)
+        ids: Any = tokenizer.convert_tokens_to_ids
+        self.begin: int = ids("<s>")
+        self.end: int = ids(prompts.END_OF_ANSWER)
+        self.pad: int = tokenizer.pad_token_id
+        self.frame_id: int = ids(prompts.FRAME)
+        self.query_id: int = ids(prompts.QUERY)
+        self.film_end_id: int = ids(prompts.FILM_END)
         self.index_ids: list[int] = ids(list(prompts.INDEX_TOKENS))
         self.time_ids: list[int] = ids(list(prompts.TIME_TOKENS))
 
@@ -132,9 +136,7 @@ class Assembler:
         anchors = visual[per_second - 1 :: per_second][: prompts.MAX_SECONDS]
         if len(visual) % per_second and len(anchors) < prompts.MAX_SECONDS:
             anchors.append(visual[-1])
-        return Sample(
-            ids, answer_start, query, [film], anchors, self.time_ids[: len(anchors)], -1, interval
-        )
+        return Sample(ids, answer_start, query, [film], anchors, self.time_ids[: len(anchors)], -1, interval)
 
     def text(
         self, dialogue: str, query: np.ndarray, answer: Sequence[str] | None = None, *, closed: bool = True
@@ -145,7 +147,7 @@ class Assembler:
 
     def decode(self, ids: Sequence[int]) -> str:
         """The text of ``ids``, special tokens included, blanks at the ends removed."""
-        return str(self.tokenizer.decode(ids, skip_special_tokens=False)).strip()
+        return str(self.tokenizer.decode(list(ids), skip_special_tokens=False)).strip()
 
     def _ids(self, dialogue: str, shown: str, answer: Sequence[str] | None) -> tuple[list[int], int]:
         words = self.encode(dialogue)[-self.config.history_tokens :]

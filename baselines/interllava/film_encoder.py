@@ -6,14 +6,14 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from ivcr_bench.data.features import FeatureCache, FeatureKey, video_hash
+from ivcr_bench.data.video import Frames, probe, sample_rate, sample_uniform
 from torch import Tensor
 
 from baselines.backbones.frames import normalise
 from baselines.interllava.assembly import FilmFrames
 from baselines.interllava.config import InterLlavaConfig
 from baselines.interllava.phase1 import Phase1
-from ivcr_bench.data.features import FeatureCache, FeatureKey, video_hash
-from ivcr_bench.data.video import Frames, probe, sample_rate, sample_uniform
 
 TIMESTAMP_ROWS = 16
 """Every frame's timestamp text is padded to this many tokens, so that all frames have equally many rows."""

@@ -7,7 +7,7 @@ reproduces those numbers for the log. Ours read them from the logits instead (sh
 from __future__ import annotations
 
 import torch
-import torch.nn.functional as F  # noqa: N812
+import torch.nn.functional as F
 from torch import Tensor
 
 OFFICIAL_RIGHT_INDEX = 0.000413
@@ -51,9 +51,7 @@ def expected_seconds(logits: Tensor, seconds: Tensor) -> Tensor:
     return (logits.float().softmax(-1) * seconds).sum(-1)
 
 
-def interval_loss(
-    start: Tensor, end: Tensor, gold: Tensor, duration: Tensor, giou_weight: float = 1.0
-) -> Tensor:
+def interval_loss(start: Tensor, end: Tensor, gold: Tensor, duration: Tensor, giou_weight: float = 1.0) -> Tensor:
     """L_C, equation 3: 1 - IoU, plus ``giou_weight`` times the 1-D GIoU term.
 
     With ``giou_weight`` 0 this is equation 3 to the letter, whose gradient is zero for disjoint intervals.

@@ -6,6 +6,8 @@ dialogues (`baselines.interllava.assembly.Batch`) and gives logits at the places
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from torch import Tensor, nn
 from transformers import Blip2QFormerConfig, Blip2QFormerModel, LlamaConfig, LlamaForCausalLM
@@ -94,7 +96,7 @@ class InterLlava(nn.Module):
         super().__init__()
         self.config = config
         self.visual = SlidingVideoQFormer(config)
-        self.llm = LlamaForCausalLM(
+        self.llm: Any = LlamaForCausalLM(
             LlamaConfig(
                 vocab_size=vocabulary,
                 hidden_size=config.hidden,
@@ -114,9 +116,7 @@ class InterLlava(nn.Module):
         from peft import LoraConfig, get_peft_model
 
         targets = ["q_proj", "k_proj", "v_proj", "o_proj"]
-        lora = LoraConfig(
-            r=rank, lora_alpha=rank, lora_dropout=0.1, target_modules=targets, task_type="CAUSAL_LM"
-        )
+        lora = LoraConfig(r=rank, lora_alpha=rank, lora_dropout=0.1, target_modules=targets, task_type="CAUSAL_LM")
         self.llm = get_peft_model(self.llm, lora)
 
     @property
@@ -132,9 +132,7 @@ class InterLlava(nn.Module):
         if len(batch.keys):
             window_query = batch.query[batch.window_sample]
             visual = self.visual(batch.keys, batch.positions, batch.shared, window_query)
-            embeddings = embeddings.masked_scatter(
-                batch.visual_places.unsqueeze(-1), visual.to(embeddings.dtype)
-            )
+            embeddings = embeddings.masked_scatter(batch.visual_places.unsqueeze(-1), visual.to(embeddings.dtype))
         return embeddings
 
     def states(self, batch: Batch) -> Tensor:

@@ -9,10 +9,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import torch
+from torch import nn
 from torch.utils.data import Dataset as TorchDataset
 from transformers import Trainer, TrainingArguments
 from transformers.trainer_utils import get_last_checkpoint
@@ -22,7 +23,7 @@ from baselines.interllava.assembly import Assembler, Batch, FilmFrames, Sample
 from baselines.interllava.config import TrainingConfig
 from baselines.interllava.model import InterLlava
 from baselines.interllava.objective import loss_parts
-from baselines.interllava.routing import Route, gold_route
+from baselines.interllava.routing import Route
 from ivcr_bench.schema import Dialogue, Exchange, Turn, gold_answer
 
 HARD_NEGATIVES = 40
@@ -111,10 +112,10 @@ class StepBundles(TorchDataset[dict[str, Any]]):
         return {"batches": [self.assembler.collate(samples).to_dict() for samples in batches]}
 
     def _film_sample(self, turns: Sequence[TrainingTurn], rng: np.random.Generator) -> Sample:
-        return sample_of(turns[rng.integers(len(turns))], self.assembler, self.films, rng)
+        return sample_of(turns[int(rng.integers(len(turns)))], self.assembler, self.films, rng)
 
     def _text_sample(self, rng: np.random.Generator) -> Sample:
-        return text_sample_of(self.turns[rng.integers(len(self.turns))], self.assembler)
+        return text_sample_of(self.turns[int(rng.integers(len(self.turns)))], self.assembler)
 
 
 class Phase2Trainer(Trainer):
@@ -127,10 +128,14 @@ class Phase2Trainer(Trainer):
         self.counted = 0
 
     def compute_loss(  # noqa: D102
-        self, model: InterLlava, inputs: dict[str, Any], return_outputs: bool = False, **_: Any
+        self,
+        model: nn.Module,
+        inputs: dict[str, Any],
+        return_outputs: bool = False,
+        num_items_in_batch: torch.Tensor | int | None = None,
     ) -> Any:
         batches = [Batch(**tensors) for tensors in inputs["batches"]]
-        parts = [loss_parts(model, batch, self.assembler) for batch in batches]
+        parts = [loss_parts(cast(InterLlava, model), batch, self.assembler) for batch in batches]
         total = torch.stack([part.total(self.training.alpha, self.training.beta) for part in parts]).sum()
         self.sums["l_m"] += sum(part.language.item() for part in parts) / len(parts)
         self.sums["l_v"] += sum(part.index.item() for part in parts)

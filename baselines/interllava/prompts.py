@@ -50,8 +50,7 @@ def plain(text: str) -> str:
 def render_candidates(tokens: Sequence[int]) -> str:
     """The candidates in order; candidate k has ``tokens[k]`` visual tokens."""
     return "".join(
-        f" {index} <video>{FRAME * count}{FILM_END}"
-        for index, count in zip(INDEX_TOKENS, tokens, strict=False)
+        f" {index} <video>{FRAME * count}{FILM_END}" for index, count in zip(INDEX_TOKENS, tokens, strict=False)
     )
 
 

@@ -8,9 +8,10 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from ivcr_bench.data.features import FeatureCache
 
 from baselines.interllava import prompts
-from baselines.interllava.assembly import Assembler, FilmFrames, Sample
+from baselines.interllava.assembly import Assembler, FilmFrames
 from baselines.interllava.film_encoder import FilmEncoder
 from baselines.interllava.generation import Decoder, Generated, choose_index, choose_interval
 from baselines.interllava.model import InterLlava
@@ -19,7 +20,6 @@ from baselines.interllava.phase1 import Stage1Retriever
 from baselines.interllava.routing import ROUTES, Route, current_film, intent_of
 from baselines.interllava.weights import load_weights
 from ivcr_bench.data.dataset import Corpus
-from ivcr_bench.data.features import FeatureCache
 from ivcr_bench.progress import track
 from ivcr_bench.schema import INTENTS, Intent, Moment, Request, Response
 from ivcr_bench.systems.protocol import VideoRetriever
@@ -161,9 +161,11 @@ class _Turn:
     route: Route
     scores: np.ndarray
 
-    def respond(
-        self, answer: Generated, videos: tuple[str, ...] = (), moments: tuple[Moment, ...] = ()
-    ) -> Response:
+    def respond(self, answer: Generated, videos: tuple[str, ...] = (), moments: tuple[Moment, ...] = ()) -> Response:
         return Response(
-            intent=intent_of(self.route), videos=videos, moments=moments, text=answer.feedback, tokens=answer.tokens
+            intent=intent_of(self.route),
+            videos=videos,
+            moments=moments,
+            text=answer.feedback,
+            tokens=answer.tokens,
         )

@@ -62,7 +62,5 @@ def find_trainer(name: str) -> Trainer:
     try:
         trainer: Trainer = known[name].load()
     except ModuleNotFoundError as error:
-        raise IvcrError(
-            f"trainer {name!r} needs {error.name!r}", hint='pip install "ivcr-bench[models]"'
-        ) from None
+        raise IvcrError(f"trainer {name!r} needs {error.name!r}", hint='pip install "ivcr-bench[models]"') from None
     return trainer

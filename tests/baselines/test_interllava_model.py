@@ -10,28 +10,25 @@ from baselines.interllava.assembly import IGNORED
 from baselines.interllava.generation import Decoder, choose_index, choose_interval
 from baselines.interllava.model import InterLlava
 from baselines.interllava.objective import loss_parts
-from interllava_fixtures import TINY, assembler, model, moment_sample, retrieval_sample, rng  # noqa: F401
 
 
-def test_every_visual_place_is_filled(assembler, model, retrieval_sample, moment_sample):  # noqa: F811
+def test_every_visual_place_is_filled(assembler, model, retrieval_sample, moment_sample):
     batch = assembler.collate([retrieval_sample, moment_sample])
     # Ten candidates of 12 frames: 6 windows each; 13 frames: 7 windows; two visual tokens a window.
     assert batch.visual_places.sum(-1).tolist() == [10 * 6 * 2, 7 * 2]
     assert len(batch.keys) == 10 * 6 + 7
     assert batch.query_places.sum(-1).tolist() == [1, 1]
-    assert model.embed(batch).shape == (*batch.input_ids.shape, TINY.hidden)
+    assert model.embed(batch).shape == (*batch.input_ids.shape, assembler.config.hidden)
 
 
-def test_labels_cover_the_answer_and_its_end(assembler, retrieval_sample):  # noqa: F811
+def test_labels_cover_the_answer_and_its_end(assembler, retrieval_sample):
     batch = assembler.collate([retrieval_sample])
     kept = batch.labels[0][batch.labels[0] != IGNORED].tolist()
     assert assembler.decode(kept).endswith("</s>")
     assert "<vid_4>" in assembler.decode(kept)
 
 
-def test_anchors_are_the_ends_of_candidates_and_the_seconds_of_a_film(
-    assembler, retrieval_sample, moment_sample  # noqa: F811
-):
+def test_anchors_are_the_ends_of_candidates_and_the_seconds_of_a_film(assembler, retrieval_sample, moment_sample):
     ids = retrieval_sample.ids
     assert {ids[place] for place in retrieval_sample.anchors} == {assembler.film_end_id}
     assert len(moment_sample.anchors) == 7  # 6.5 s of film touch seconds 0 to 6
@@ -39,11 +36,9 @@ def test_anchors_are_the_ends_of_candidates_and_the_seconds_of_a_film(
 
 
 @pytest.mark.parametrize("rank", [0, 4])
-def test_index_and_interval_losses_reach_every_trained_part(
-    assembler, retrieval_sample, moment_sample, rank  # noqa: F811
-):
+def test_index_and_interval_losses_reach_every_trained_part(assembler, retrieval_sample, moment_sample, rank):
     torch.manual_seed(0)
-    model = InterLlava(replace(TINY, lora_rank=rank), len(assembler.tokenizer))  # noqa: F811
+    model = InterLlava(replace(assembler.config, lora_rank=rank), len(assembler.tokenizer))
     parts = loss_parts(model, assembler.collate([retrieval_sample, moment_sample]), assembler)
     visual = model.visual
     targets = [visual.projection.weight, visual.video_query_tokens, visual.frame_positions.weight]
@@ -54,27 +49,29 @@ def test_index_and_interval_losses_reach_every_trained_part(
             assert grad.abs().sum() > 0
 
 
-def test_equation_4(assembler, model, retrieval_sample, moment_sample):  # noqa: F811
+def test_equation_4(assembler, model, retrieval_sample, moment_sample):
     parts = loss_parts(model, assembler.collate([retrieval_sample, moment_sample]), assembler)
     total = parts.language + 0.01 * parts.index + 0.02 * parts.interval
     assert parts.total(0.01, 0.02).item() == pytest.approx(total.item())
 
 
-def test_decoding_sees_what_training_sees(assembler, model, retrieval_sample):  # noqa: F811
+def test_decoding_sees_what_training_sees(assembler, model, retrieval_sample):
     """The cached, left-padded decoder gives the logits of one full pass over prompt and answer."""
     batch = assembler.collate([retrieval_sample])
     rows = torch.zeros(1, dtype=torch.long)
-    column = torch.tensor([batch.input_ids[0].tolist().index(assembler.index_ids[3], retrieval_sample.answer_start)])
+    ids = batch.input_ids[0].tolist()
+    column = torch.tensor([ids.index(assembler.index_ids[3], retrieval_sample.answer_start)])
     with torch.inference_mode():
         full = model.logits_at(model.states(batch), batch, rows, column - 1)
         prompt = replace(retrieval_sample, ids=retrieval_sample.ids[: retrieval_sample.answer_start])
-        longer = replace(prompt, ids=[assembler.begin] * 3 + prompt.ids, anchors=[a + 3 for a in prompt.anchors])
+        shifted = [place + 3 for place in prompt.anchors]
+        longer = replace(prompt, ids=[assembler.begin] * 3 + prompt.ids, anchors=shifted)
         decoder = Decoder(model, assembler, [prompt, longer])
         decoder.feed_text(prompts.RETRIEVAL_PREFIX)
     assert torch.allclose(decoder.logits[:1], full, atol=1e-4)
 
 
-def test_chosen_interval_lies_within_the_film(assembler, model, moment_sample):  # noqa: F811
+def test_chosen_interval_lies_within_the_film(assembler, model, moment_sample):
     prompt = replace(moment_sample, ids=moment_sample.ids[: moment_sample.answer_start])
     with torch.inference_mode():
         interval, answers = choose_interval(model, assembler, [prompt, prompt])
@@ -84,7 +81,7 @@ def test_chosen_interval_lies_within_the_film(assembler, model, moment_sample): 
     assert len(answers) == 2
 
 
-def test_the_prior_decides_between_candidates_that_look_alike(assembler, model, retrieval_sample):  # noqa: F811
+def test_the_prior_decides_between_candidates_that_look_alike(assembler, model, retrieval_sample):
     prompt = replace(
         retrieval_sample,
         ids=retrieval_sample.ids[: retrieval_sample.answer_start],
@@ -97,9 +94,9 @@ def test_the_prior_decides_between_candidates_that_look_alike(assembler, model, 
     assert scores.argmax(-1).item() == 6
 
 
-def test_a_tiny_model_overfits_one_turn_of_each_kind(assembler, retrieval_sample, moment_sample):  # noqa: F811
+def test_a_tiny_model_overfits_one_turn_of_each_kind(assembler, retrieval_sample, moment_sample):
     torch.manual_seed(0)
-    model = InterLlava(TINY, len(assembler.tokenizer))  # noqa: F811
+    model = InterLlava(assembler.config, len(assembler.tokenizer))
     optimiser = torch.optim.AdamW(model.parameters(), lr=5e-3)
     batch = assembler.collate([retrieval_sample, moment_sample])
     for _ in range(100):

@@ -1,5 +1,7 @@
 """A tiny InterLLaVA with random films: big enough for shapes and gradients, small enough for milliseconds."""
 
+import re
+
 import numpy as np
 import pytest
 import torch
@@ -11,19 +13,27 @@ from baselines.interllava.assembly import Assembler, FilmFrames
 from baselines.interllava.config import InterLlavaConfig
 from baselines.interllava.model import InterLlava
 
-WORDS = (
-    "### Human Assistant : . - The the intent is video retrieval temporal grounding in current natural dialogue "
-    "given query happens seconds a red star here it is find when"
-).split()
+PIECE = r"###|\w+|[^\w\s]"
+WORDS = {
+    word
+    for text in (
+        "### Human: Assistant: find a red star when is it here it is",
+        prompts.RETRIEVAL_PREFIX,
+        prompts.MOMENT_PREFIX,
+        *prompts.INTENT_SENTENCES.values(),
+        *(prompts.AFTER_INDEX, prompts.BETWEEN_TIMES, prompts.AFTER_TIMES),
+    )
+    for word in re.findall(PIECE, text)
+}
 TINY = InterLlavaConfig(
     vision_width=16, vision_heads=2, shared_width=8, hidden=32, layers=2, heads=2, mlp=48, max_frames=16
 )
 
 
 def tiny_tokenizer():
-    vocabulary = {word: place for place, word in enumerate(["<pad>", "<unk>", *dict.fromkeys(WORDS)])}
+    vocabulary = {word: place for place, word in enumerate(["<pad>", "<unk>", *sorted(WORDS)])}
     tokenizer = Tokenizer(models.WordLevel(vocabulary, unk_token="<unk>"))
-    tokenizer.pre_tokenizer = pre_tokenizers.Split(Regex(r"###|\w+|[^\w\s]"), "removed", invert=True)
+    tokenizer.pre_tokenizer = pre_tokenizers.Split(Regex(PIECE), "removed", invert=True)
     fast = PreTrainedTokenizerFast(tokenizer_object=tokenizer, pad_token="<pad>", unk_token="<unk>")
     fast.add_tokens(["<s>", prompts.END_OF_ANSWER, *prompts.ADDED_TOKENS], special_tokens=True)
     return fast
