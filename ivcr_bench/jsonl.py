@@ -75,7 +75,7 @@ def open_binary(path: str | Path) -> Iterator[BinaryIO]:
         yield sys.stdin.buffer
         return
     try:
-        raw = Path(path).open("rb")
+        raw = Path(path).open("rb")  # noqa: SIM115 - only opening may fail here; `with` below closes it
     except OSError as error:
         raise IvcrError(f"{path}: cannot open: {error.strerror}") from None
     with raw:
