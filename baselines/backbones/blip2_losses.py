@@ -1,0 +1,82 @@
+"""The three losses of BLIP-2's first stage (Li et al. 2023; LAVIS), as pure functions of scores and logits.
+
+`ids` say which pairs belong together: pairs with one id are all positives of one another, and never negatives.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+NEVER = -10_000.0
+SMOOTHING = 0.1
+
+
+def itc_targets(ids: Tensor, smoothing: float = SMOOTHING) -> Tensor:
+    """Target distributions ``[batch, batch]``: uniform over the entries of the row's id, then smoothed."""
+    same = (ids[:, None] == ids[None, :]).float()
+    return (1 - smoothing) * same / same.sum(1, keepdim=True) + smoothing / len(ids)
+
+
+def itc_loss(similarity: Tensor, temperature: Tensor, ids: Tensor, smoothing: float = SMOOTHING) -> Tensor:
+    """Image-text contrast.
+
+    Args:
+        similarity: ``[texts, images]`` cosines; the diagonal holds the pairs.
+        temperature: divides the similarities.
+        ids: ``[batch]`` of each pair.
+    """
+    targets = itc_targets(ids, smoothing)
+    logits = similarity / temperature
+    return (F.cross_entropy(logits, targets) + F.cross_entropy(logits.T, targets)) / 2
+
+
+@torch.no_grad()
+def hard_negatives(similarity: Tensor, ids: Tensor, generator: torch.Generator | None = None) -> Tensor:
+    """For each row of ``similarity`` ``[n, n]`` (already divided by the temperature), a column of another id.
+
+    Likely columns are drawn more often. A row whose batch holds its own id alone gets any column.
+    """
+    same = ids[:, None] == ids[None, :]
+    weights = similarity.masked_fill(same, NEVER).softmax(1)
+    return torch.multinomial(weights, 1, generator=generator).squeeze(1)
+
+
+def itm_loss(logits: Tensor, positives: int) -> Tensor:
+    """Image-text matching: cross-entropy of ``[pairs, 2]`` logits; the first ``positives`` pairs match."""
+    labels = torch.zeros(len(logits), dtype=torch.long, device=logits.device)
+    labels[:positives] = 1
+    return F.cross_entropy(logits, labels)
+
+
+def itg_attention_mask(text_mask: Tensor, queries: int) -> Tensor:
+    """Who may attend to whom when the text is generated, as an additive mask.
+
+    Queries see queries only; text position ``i`` sees all queries and the text up to ``i``. Additive floats,
+    because an eager attention would add a boolean mask as 0 and 1.
+
+    Args:
+        text_mask: ``[batch, length]``, 1 for text and 0 for padding.
+
+    Returns:
+        float32 ``[batch, 1, queries + length, queries + length]``: 0 where allowed, very negative elsewhere.
+    """
+    batch, length = text_mask.shape
+    total = queries + length
+    allowed = torch.ones(total, total, dtype=torch.bool, device=text_mask.device).tril()
+    allowed[:queries] = False
+    allowed[:, :queries] = True
+    keys = torch.cat([text_mask.new_ones(batch, queries), text_mask], dim=1).bool()
+    visible = allowed[None] & keys[:, None, :]
+    return torch.zeros(visible.shape).masked_fill(~visible, torch.finfo(torch.float32).min)[:, None]
+
+
+def itg_loss(logits: Tensor, input_ids: Tensor, text_mask: Tensor, smoothing: float = SMOOTHING) -> Tensor:
+    """Image-grounded text generation: each text position predicts the next token; padding does not count.
+
+    Args:
+        logits: ``[batch, length, vocabulary]`` at the text positions.
+    """
+    labels = input_ids[:, 1:].masked_fill(text_mask[:, 1:] == 0, -100)
+    return F.cross_entropy(logits[:, :-1].flatten(0, 1), labels.flatten(), label_smoothing=smoothing)
