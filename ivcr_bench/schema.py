@@ -184,7 +184,7 @@ class SubmissionHeader(Struct, frozen=True, forbid_unknown_fields=True, omit_def
     split: Split | None = None
     history: HistoryMode | None = None
     scope: Scope | None = None
-    limit: int | None = None
+    limit: Annotated[int, Meta(ge=1)] | None = None
     harness: str | None = None
     sees_gold: bool = False
 
