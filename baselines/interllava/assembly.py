@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 from transformers import PreTrainedTokenizerFast
 
+from baselines.backbones.frames import uniform_starts
 from baselines.interllava import prompts
 from baselines.interllava.config import InterLlavaConfig
 
@@ -19,7 +20,7 @@ IGNORED = -100
 
 @dataclass(frozen=True)
 class FilmFrames:
-    """What phase 2 knows of a film, at one sampling.
+    """What phase 2 knows of some frames of a film.
 
     Attributes:
         keys: ``[frames, rows, width]`` image Q-Former outputs, float16.
@@ -30,6 +31,11 @@ class FilmFrames:
     keys: np.ndarray
     shared: np.ndarray
     duration: float
+
+    def uniform(self, count: int) -> FilmFrames:
+        """The middle frames of ``count`` equal parts of the film."""
+        places = uniform_starts(len(self.keys), count)
+        return FilmFrames(self.keys[places], self.shared[places], self.duration)
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""From a film to what phase 2 knows of it: image Q-Former keys with timestamp text, and phase-1 frame vectors."""
+"""From a film to what phase 2 knows of it: image Q-Former keys with timestamp text, phase-1 frame vectors."""
 
 from __future__ import annotations
 
@@ -6,17 +6,20 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from ivcr_bench.data.features import FeatureCache, FeatureKey, video_hash
-from ivcr_bench.data.video import Frames, probe, sample_rate, sample_uniform
 from torch import Tensor
+from torch.nn import functional as F
 
-from baselines.backbones.frames import normalise
+from baselines.backbones.frames import normalise, tubelets
 from baselines.interllava.assembly import FilmFrames
 from baselines.interllava.config import InterLlavaConfig
 from baselines.interllava.phase1 import Phase1
+from ivcr_bench.data.features import FeatureCache, FeatureKey, video_hash
+from ivcr_bench.data.video import sample_rate
 
 TIMESTAMP_ROWS = 16
 """Every frame's timestamp text is padded to this many tokens, so that all frames have equally many rows."""
+
+FRAMES_AT_ONCE = 64
 
 
 class FilmEncoder:
@@ -25,30 +28,33 @@ class FilmEncoder:
     def __init__(self, phase1: Phase1, config: InterLlavaConfig, cache: FeatureCache) -> None:
         self.phase1, self.config, self.cache = phase1, config, cache
 
-    def retrieval_frames(self, path: Path) -> FilmFrames:
-        """The film as a candidate: uniform frames."""
-        count = self.config.retrieval_frames
-        return self._cached(path, f"uniform-{count}", lambda: sample_uniform(path, count))
-
-    def moment_frames(self, path: Path) -> FilmFrames:
-        """The film of a moment turn: frames at a fixed rate, at most as many as there are frame positions."""
-        rate = self.config.moment_rate
-        return self._cached(path, f"rate-{rate:g}", lambda: sample_rate(path, rate))
-
-    def _cached(self, path: Path, sampling: str, read: object) -> FilmFrames:
-        key = FeatureKey(video_hash(path), sampling, f"interllava-keys-{self.phase1.fingerprint}")
-        arrays = self.cache.get_or_compute(key, lambda: self._encode(read(), probe(path).duration))  # type: ignore[operator]
+    def encode(self, path: Path) -> FilmFrames:
+        """The frames of the film at the model's rate, at most as many as it has frame positions."""
+        sampling = f"rate-{self.config.moment_rate:g}"
+        key = FeatureKey(video_hash(path), sampling, f"interllava-{self.phase1.fingerprint}")
+        arrays = self.cache.get_or_compute(key, lambda: self._encode(path))
         return FilmFrames(arrays["keys"], arrays["shared"], float(arrays["duration"][0]))
 
     @torch.inference_mode()
-    def _encode(self, frames: Frames, duration: float) -> dict[str, np.ndarray]:
-        images = normalise(frames.images[: self.config.max_frames])
-        rows, shared = self._rows(images, frames.times)
-        return {
-            "keys": rows.to(torch.float16).numpy(),
-            "shared": shared.to(torch.float16).numpy(),
-            "duration": np.array([duration]),
-        }
+    def _encode(self, path: Path) -> dict[str, np.ndarray]:
+        film = sample_rate(path, self.config.moment_rate)
+        length = self.phase1.blip2.config.tubelet
+        pixels = normalise(tubelets(film.images, length)[: self.config.max_frames])
+        parts = [
+            self._encode_frames(chunk, times)
+            for chunk, times in zip(
+                pixels.split(FRAMES_AT_ONCE), torch.from_numpy(film.times).split(FRAMES_AT_ONCE), strict=False
+            )
+        ]
+        keys, shared = (torch.cat(tensors).to(torch.float16).numpy() for tensors in zip(*parts, strict=True))
+        return {"keys": keys, "shared": shared, "duration": np.array([len(film.times) / self.config.moment_rate])}
 
-    def _rows(self, images: Tensor, times: np.ndarray) -> tuple[Tensor, Tensor]:
-        raise NotImplementedError
+    def _encode_frames(self, pixels: Tensor, times: Tensor) -> tuple[Tensor, Tensor]:
+        """Keys ``[frames, rows, width]`` and phase-1 vectors ``[frames, shared_width]`` of some frames."""
+        blip2 = self.phase1.blip2
+        features = blip2.encode_frames(pixels.unsqueeze(1))
+        ids, mask = self.phase1.encode_timestamps(times.tolist(), TIMESTAMP_ROWS)
+        keys = blip2.joint_rows(features.tokens.squeeze(1), ids, mask)
+        if not self.config.keep_timestamp_rows:
+            keys = keys[:, : blip2.config.queries]
+        return keys, F.normalize(self.phase1.single_frame_vectors(features), dim=-1)

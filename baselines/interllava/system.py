@@ -58,12 +58,8 @@ class InterLLaVA:
         self.corpus = corpus
         self.ids = [video.video_id for video in corpus.videos]
         self.text_tower.prepare(corpus)
-        self.candidate_frames: list[FilmFrames] = []
-        self.moment_frames: dict[str, FilmFrames] = {}
-        for video_id in track(self.ids, "Encoding films"):
-            path = corpus.path(video_id)
-            self.candidate_frames.append(self.encoder.retrieval_frames(path))
-            self.moment_frames[video_id] = self.encoder.moment_frames(path)
+        self.films = {v: self.encoder.encode(corpus.path(v)) for v in track(self.ids, "Encoding films")}
+        self.candidates = [self.films[v].uniform(self.model.config.retrieval_frames) for v in self.ids]
 
     @torch.inference_mode()
     def respond(self, requests: Sequence[Request]) -> list[Response]:
@@ -110,7 +106,7 @@ class InterLLaVA:
         top = order[:, : self.model.config.candidates]
         prior = self.model.config.stage1_weight * scores.gather(1, top).log_softmax(-1)
         samples = [
-            self.assembler.retrieval(turn.dialogue, turn.query, [self.candidate_frames[i] for i in row])
+            self.assembler.retrieval(turn.dialogue, turn.query, [self.candidates[i] for i in row])
             for turn, row in zip(turns, top.tolist(), strict=True)
         ]
         reranked, answers = choose_index(self.model, self.assembler, samples, prior)
@@ -124,7 +120,7 @@ class InterLLaVA:
     def _localise(self, turns: list[_Turn]) -> list[Response]:
         films = [self._film_of(turn) for turn in turns]
         samples = [
-            self.assembler.moment(turn.dialogue, turn.query, self.moment_frames[film])
+            self.assembler.moment(turn.dialogue, turn.query, self.films[film])
             for turn, film in zip(turns, films, strict=True)
         ]
         intervals, answers = choose_interval(self.model, self.assembler, samples)
@@ -140,7 +136,7 @@ class InterLLaVA:
     def _film_of(self, turn: _Turn) -> str:
         """The film to look into: the one that the dialogue is about, or the first stage's best."""
         carried = current_film(turn.request.history)
-        if turn.route == "moment_in_current_film" and carried in self.moment_frames:
+        if turn.route == "moment_in_current_film" and carried in self.films:
             return carried
         return self.ids[int(turn.scores.argmax())]
 

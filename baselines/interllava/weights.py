@@ -1,0 +1,90 @@
+"""The weights folder of InterLLaVA: what training writes and `InterLLaVA` reads.
+
+```
+config.json            sizes (`InterLlavaConfig`)
+tokenizer.json         phase 1's tokenizer with the tokens of the prompts added
+model.safetensors      phase 2, float16
+phase1/                BLIP-2, X-Pool and their settings (`baselines.interllava.phase1`)
+README.md              the card: command, seed and data that made them
+```
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+from transformers import PreTrainedTokenizerFast
+
+from baselines.interllava import prompts
+from baselines.interllava.config import InterLlavaConfig
+from baselines.interllava.model import InterLlava
+from baselines.interllava.phase1 import Phase1, load_phase1
+from ivcr_bench.errors import IvcrError
+
+SHIPPED = Path(__file__).parents[1] / "weights" / "interllava-mini"
+
+
+@dataclass(frozen=True)
+class Weights:
+    """A trained InterLLaVA; ``fingerprint`` is a hash of everything that can change an answer."""
+
+    phase1: Phase1
+    model: InterLlava
+    tokenizer: PreTrainedTokenizerFast
+    fingerprint: str
+
+
+def phase2_tokenizer(phase1: Phase1) -> PreTrainedTokenizerFast:
+    """Phase 1's tokenizer with the tokens of the prompts added."""
+    tokenizer = PreTrainedTokenizerFast(
+        tokenizer_object=phase1.tokenizer.backend_tokenizer, pad_token="[PAD]", unk_token="[UNK]"
+    )
+    tokenizer.add_tokens(list(prompts.ADDED_TOKENS), special_tokens=True)
+    return tokenizer
+
+
+def save_weights(folder: Path, model: InterLlava, tokenizer: PreTrainedTokenizerFast) -> None:
+    """Write phase 2 into ``folder``; phase 1 writes its own part."""
+    folder.mkdir(parents=True, exist_ok=True)
+    half = {name: tensor.to(torch.float16).contiguous() for name, tensor in model.state_dict().items()}
+    half.pop("llm.lm_head.weight")
+    save_file(half, folder / "model.safetensors")
+    tokenizer.backend_tokenizer.save(str(folder / "tokenizer.json"))
+    (folder / "config.json").write_text(json.dumps(model.config.to_dict(), indent=2) + "\n", encoding="utf-8")
+
+
+def load_weights(folder: Path | None = None) -> Weights:
+    """Read a weights folder; the shipped ``mini`` weights by default.
+
+    Raises:
+        IvcrError: a file is missing, truncated, or belongs to another model.
+    """
+    folder = folder or SHIPPED
+    path = folder / "model.safetensors"
+    try:
+        config = InterLlavaConfig(**json.loads((folder / "config.json").read_text(encoding="utf-8")))
+        tokenizer = PreTrainedTokenizerFast(
+            tokenizer_file=str(folder / "tokenizer.json"), pad_token="[PAD]", unk_token="[UNK]"
+        )
+        state = {name: tensor.float() for name, tensor in load_file(path).items()}
+        model = InterLlava(config, len(tokenizer))
+        missing, unexpected = model.load_state_dict(state, strict=False)
+    except (OSError, ValueError, TypeError, SafetensorError, RuntimeError) as error:
+        raise IvcrError(f"{folder}: not an InterLLaVA weights folder: {error}") from None
+    if unexpected or set(missing) != {"llm.lm_head.weight"}:
+        raise IvcrError(f"{path}: missing keys {missing}, unexpected keys {unexpected}")
+    return Weights(load_phase1(folder / "phase1"), model.eval(), tokenizer, _fingerprint(folder))
+
+
+def _fingerprint(folder: Path) -> str:
+    digest = hashlib.sha256()
+    for path in sorted([*folder.rglob("*.safetensors"), *folder.rglob("*.json")]):
+        digest.update(path.relative_to(folder).as_posix().encode())
+        digest.update(path.read_bytes())
+    return digest.hexdigest()[:16]
