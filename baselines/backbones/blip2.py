@@ -21,6 +21,7 @@ from baselines.backbones import blip2_losses as losses
 
 Pooling = Literal["frame_mean", "query_mean", "max", "lse"]
 LSE_SHARPNESS = 10.0
+TEMPERATURES = (0.01, 0.5)
 
 
 @dataclass(frozen=True)
@@ -117,7 +118,7 @@ class ConvStem(nn.Sequential):
         halvings = patch_size.bit_length() - 1
         if 2**halvings != patch_size:
             raise ValueError(f"patch_size is {patch_size}, expected a power of two for a convolutional stem")
-        widths = [channels, *(max(16, width >> shift) for shift in reversed(range(halvings)))]
+        widths = [channels, *(max(width // 3, width >> shift) for shift in reversed(range(halvings)))]
         blocks: list[nn.Module] = []
         for before, after in pairwise(widths):
             blocks += [
@@ -201,6 +202,19 @@ class Blip2VideoRetriever(nn.Module):
         ).last_hidden_state
         return self.text_projection(hidden[:, 0])
 
+    def joint_rows(self, keys: Tensor, input_ids: Tensor, mask: Tensor) -> Tensor:
+        """Queries and text in one self-attention, the queries looking at ``keys``.
+
+        Args:
+            keys: ViT outputs ``[pairs, tokens, vision_width]``.
+            input_ids, mask: ``[pairs, length]``.
+
+        Returns:
+            Hidden states ``[pairs, queries + length, width]``.
+        """
+        queries = mask.new_ones(len(mask), self.config.queries)
+        return self._joint(keys, input_ids, torch.cat([queries, mask], dim=1))
+
     def score_itm(self, tokens: Tensor, input_ids: Tensor, mask: Tensor) -> Tensor:
         """Match logits ``[pairs, 2]`` of paired films and texts; column 1 is "match".
 
@@ -208,7 +222,7 @@ class Blip2VideoRetriever(nn.Module):
             tokens: ViT outputs ``[pairs, frames, tokens, vision_width]``; all frames are keys of one pass
                 (BLIP's way for videos, without frame positions).
         """
-        hidden = self._joint(tokens.flatten(1, 2), input_ids, self._with_queries(mask))
+        hidden = self.joint_rows(tokens.flatten(1, 2), input_ids, mask)
         return self.itm_head(hidden[:, : self.config.queries]).mean(1)
 
     def generate_logits(self, tokens: Tensor, input_ids: Tensor, mask: Tensor) -> Tensor:
@@ -236,6 +250,8 @@ class Blip2VideoRetriever(nn.Module):
             ids: ``[batch]``; equal ids are positives of one another.
             decoder_start: id of [DEC].
         """
+        with torch.no_grad():
+            self.temp.clamp_(*TEMPERATURES)
         frames = self.encode_frames(pixels)
         similarity = score_itc(frames.itc, self.encode_text(input_ids, mask), pooling)
         itc = losses.itc_loss(similarity, self.temp, ids)
@@ -264,7 +280,6 @@ class Blip2VideoRetriever(nn.Module):
         return losses.itm_loss(match, positives=len(tokens))
 
     def _joint(self, keys: Tensor, input_ids: Tensor, attention: Tensor) -> Tensor:
-        """Queries and text in one self-attention; hidden states ``[pairs, queries + length, width]``."""
         queries = self.query_tokens.expand(len(keys), -1, -1)
         return self.qformer(
             query_embeds=self.embeddings(input_ids=input_ids, query_embeds=queries),
@@ -272,9 +287,6 @@ class Blip2VideoRetriever(nn.Module):
             attention_mask=attention,
             encoder_hidden_states=keys,
         ).last_hidden_state
-
-    def _with_queries(self, mask: Tensor) -> Tensor:
-        return torch.cat([mask.new_ones(len(mask), self.config.queries), mask], dim=1)
 
 
 def score_itc(itc: Tensor, text: Tensor, pooling: Pooling = "frame_mean") -> Tensor:

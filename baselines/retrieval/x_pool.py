@@ -121,17 +121,13 @@ class XPool(nn.Module):
         return self.pool_frames.index(frames)
 
     @torch.inference_mode()
-    def score(
-        self, text: Tensor, index: FrameIndex, *, text_chunk: int = 64, video_chunk: int = 512
-    ) -> Tensor:
+    def score(self, text: Tensor, index: FrameIndex, *, text_chunk: int = 64, video_chunk: int = 512) -> Tensor:
         """As `forward`, in blocks: memory is bounded by ``text_chunk * video_chunk * width`` numbers."""
         rows = []
         for sentences in text.split(text_chunk):
             blocks = range(0, len(index), video_chunk)
             rows.append(
-                torch.cat(
-                    [self._score(sentences, index.slice(start, start + video_chunk)) for start in blocks], 1
-                )
+                torch.cat([self._score(sentences, index.slice(start, start + video_chunk)) for start in blocks], 1)
             )
         return torch.cat(rows)
 
