@@ -3,13 +3,22 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
 import torch
 from torch import Tensor
 
 from baselines.interllava.assembly import IGNORED, Assembler, Batch
-from baselines.interllava.losses import expected_seconds, index_loss, interval_loss, language_loss
+from baselines.interllava.losses import (
+    expected_seconds,
+    index_loss,
+    interval_loss,
+    language_loss,
+    official_logged,
+)
 from baselines.interllava.model import InterLlava
+
+LossMode = Literal["paper", "official_logged"]
 
 START_OFFSET, END_OFFSET = 0.25, 0.75
 """Where in its second a start and an end lie on average (seconds are multiples of 0.5 in IVCR-Mini)."""
@@ -23,8 +32,10 @@ class LossParts:
     index: Tensor
     interval: Tensor
 
-    def total(self, alpha: float, beta: float) -> Tensor:
-        """Equation 4."""
+    def total(self, alpha: float, beta: float, mode: LossMode = "paper") -> Tensor:
+        """Equation 4; ``official_logged`` is what the published code descends: L_M alone."""
+        if mode == "official_logged":
+            return self.language
         return self.language + alpha * self.index + beta * self.interval
 
 
@@ -38,6 +49,34 @@ def loss_parts(model: InterLlava, batch: Batch, assembler: Assembler) -> LossPar
         _index(logits, labels, rows, batch, assembler),
         _interval(logits, labels, rows, batch, assembler),
     )
+
+
+def official_terms(model: InterLlava, batch: Batch, assembler: Assembler) -> list[float]:
+    """What the published code would add to the logged loss of each turn: numbers without gradient."""
+    index_ids, time_ids = set(assembler.index_ids), set(assembler.time_ids)
+    rows, columns = torch.nonzero(batch.labels[:, 1:] != IGNORED, as_tuple=True)
+    labels = batch.labels[rows, columns + 1].tolist()
+    with torch.no_grad():
+        guesses = model.logits_at(model.states(batch), batch, rows, columns).argmax(-1).tolist()
+    right: dict[int, bool] = {}
+    seconds: dict[int, list[int]] = {}
+    for row, label, guess in zip(rows.tolist(), labels, guesses, strict=True):
+        if label in index_ids:
+            right[row] = label == guess
+        elif label in time_ids and guess in time_ids:
+            seconds.setdefault(row, []).append(assembler.time_ids.index(guess))
+    return [
+        official_logged(right.get(row), _iou(seconds.get(row, []), batch.gold_interval[row].tolist()))
+        for row in range(len(batch.labels))
+    ]
+
+
+def _iou(seconds: list[int], gold: list[float]) -> float | None:
+    if len(seconds) != 2:
+        return None
+    start, end = sorted((seconds[0] + START_OFFSET, seconds[1] + END_OFFSET))
+    overlap = max(0.0, min(end, gold[1]) - max(start, gold[0]))
+    return overlap / (max(end, gold[1]) - min(start, gold[0]))
 
 
 def log_likelihoods(model: InterLlava, batch: Batch) -> Tensor:

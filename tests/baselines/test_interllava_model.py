@@ -9,7 +9,7 @@ from baselines.interllava import prompts
 from baselines.interllava.assembly import IGNORED
 from baselines.interllava.generation import Decoder, choose_index, choose_interval
 from baselines.interllava.model import InterLlava
-from baselines.interllava.objective import loss_parts
+from baselines.interllava.objective import loss_parts, official_terms
 
 
 def test_every_visual_place_is_filled(assembler, model, retrieval_sample, moment_sample):
@@ -53,6 +53,18 @@ def test_equation_4(assembler, model, retrieval_sample, moment_sample):
     parts = loss_parts(model, assembler.collate([retrieval_sample, moment_sample]), assembler)
     total = parts.language + 0.01 * parts.index + 0.02 * parts.interval
     assert parts.total(0.01, 0.02).item() == pytest.approx(total.item())
+
+
+def test_the_published_code_descends_the_language_loss_alone(assembler, model, retrieval_sample, moment_sample):
+    batch = assembler.collate([retrieval_sample, moment_sample])
+    parts = loss_parts(model, batch, assembler)
+    weights = [p for p in model.parameters() if p.requires_grad]
+    official = torch.autograd.grad(parts.total(0.01, 0.01, "official_logged"), weights, retain_graph=True)
+    language = torch.autograd.grad(parts.language, weights)
+    assert all(torch.equal(a, b) for a, b in zip(official, language, strict=True))
+    index, moment = official_terms(model, batch, assembler)
+    assert index in (pytest.approx(0.01 * 0.000413), pytest.approx(0.01 * 9.9904))
+    assert 0 <= moment <= 0.01
 
 
 def test_decoding_sees_what_training_sees(assembler, model, retrieval_sample):
