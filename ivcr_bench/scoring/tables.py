@@ -13,8 +13,8 @@ from ivcr_bench.scoring.report import Report
 NOTHING = "-"
 """What stands where the dataset has no such turn or the system does not do such turns."""
 
-TURN_COLUMNS = {"R@1": "R@1", "R@1 IoU=0.5": "IoU.5", "R@1 IoU=0.7": "IoU.7"}
-"""The columns of the paper's Table 4 and what they are called where each comes three times in a line."""
+TURN_METRICS = ("R@1", "R@1 IoU=0.5", "R@1 IoU=0.7")
+"""What the paper's Table 4 gives for each turn number."""
 
 LANGUAGE_COLUMNS = ("R@1", "R@10", "R@1 IoU=0.5", "mIoU", "BLEU-4", "intent accuracy")
 
@@ -58,19 +58,14 @@ def _overall(report: Report) -> str:
 
 
 def _by_turn(report: Report) -> str:
-    short = [rule if len(rule) <= 5 else f"{rule[:3]}." for rule in RULES]
-    metrics = [f"{name}\n{rule}" for name in TURN_COLUMNS.values() for rule in short]
-    header = ["turn", "video\nturns", "moment\nturns", *metrics]
-    rows = [
-        [
-            str(number),
-            figures["none"]["R@1"].n,
-            figures["none"]["mIoU"].n,
-            *(_cell(figures[rule][name]) for name in TURN_COLUMNS for rule in RULES),
-        ]
-        for number, figures in report.by_turn.items()
-    ]
-    return _table(header, rows)
+    """Turn numbers run to the right, so that a line shows how a figure falls."""
+    rows: list[list[object]] = []
+    for name in TURN_METRICS:
+        for rule in RULES:
+            label = name if rule == "none" else ""
+            rows.append([label, rule, *(_cell(figures[rule][name]) for figures in report.by_turn.values())])
+        rows.append(["", "n", *(figures["none"][name].n for figures in report.by_turn.values())])
+    return _table(["turn", "", *map(str, report.by_turn)], rows, left=2)
 
 
 def _by_language(report: Report) -> str:
@@ -81,8 +76,9 @@ def _by_language(report: Report) -> str:
     return _table(["", "turns", *LANGUAGE_COLUMNS], rows)
 
 
-def _table(header: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
-    alignment = ["left", *["right"] * (len(header) - 1)]
+def _table(header: Sequence[str], rows: Iterable[Sequence[object]], left: int = 1) -> str:
+    """A plain table whose first ``left`` columns are labels."""
+    alignment = [*["left"] * left, *["right"] * (len(header) - left)]
     return tabulate(rows, header, tablefmt="simple", colalign=alignment, disable_numparse=True)
 
 
