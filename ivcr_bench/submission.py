@@ -51,7 +51,7 @@ class Submission:
 class _Probe(msgspec.Struct):
     """Tells a header from an answer without reading either."""
 
-    format: msgspec.Raw | None = None
+    format: object = None
 
 
 def read_submission(path: str | Path) -> Submission:
