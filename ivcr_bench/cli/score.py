@@ -16,7 +16,9 @@ if TYPE_CHECKING:
 
 @click.command()
 @click.argument("submission", metavar="SUBMISSION")
-@click.option("--dataset", metavar="mini|DIR", help="What was answered.  [default: as its header says, else mini]")
+@click.option(
+    "--dataset", metavar="mini|mini-seedN|DIR", help="What was answered.  [default: as its header says, else mini]"
+)
 @click.option(
     "--split", type=click.Choice(get_args(Split)), help="Which split.  [default: as its header says, else test]"
 )
