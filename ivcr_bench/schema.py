@@ -83,6 +83,12 @@ class Turn(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
     depends_on: tuple[TurnNumber, ...] = ()
     candidates: tuple[Id, ...] | None = None
 
+    def __post_init__(self) -> None:
+        if self.intent != "natural_dialogue" and not self.gold.videos:
+            raise ValueError(f"gold.videos is empty, expected a relevant film for {self.intent}")
+        if self.intent == "moment_retrieval" and not self.gold.moments:
+            raise ValueError("gold.moments is empty, expected an interval for moment_retrieval")
+
 
 class Dialogue(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
     """A conversation of one user with one system; ``type`` is the pattern (0..7, see docs/ivcr-mini.md)."""
