@@ -137,7 +137,7 @@ def towers(
     """A row of houses from the left to the right, their tops between two shares of the picture's height."""
     x = rng.uniform(-20, 0)
     while x < PAINTED:
-        width, top = rng.uniform(26, 52), rng.uniform(*tops) * PAINTED
+        width, top = rng.uniform(26, 52), min(rng.uniform(*tops) * PAINTED, street)
         wall = tint(rng, colour, 16)
         pen.rectangle((x, top, x + width, street), fill=ink(wall))
         if windows:
