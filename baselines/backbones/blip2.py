@@ -21,6 +21,8 @@ from baselines.backbones import blip2_losses as losses
 
 Pooling = Literal["frame_mean", "query_mean", "max", "lse"]
 LSE_SHARPNESS = 10.0
+RARE = -4.0
+"""The log-odds of a word to stand in a caption, before training."""
 TEMPERATURES = (0.01, 0.5)
 
 
@@ -62,7 +64,7 @@ class Blip2RetrieverConfig:
         return cls(
             image_size=112, patch_size=16, vision_width=96, vision_layers=3, vision_heads=4, vision_mlp=192,
             stem="conv", tubelet=4, width=96, layers=2, heads=4, mlp=192, cross_attention_frequency=1,
-            queries=8, vocab_size=vocab_size, max_text=128, shared_width=64, initializer_range=0.05,
+            queries=8, vocab_size=vocab_size, max_text=128, shared_width=64, initializer_range=0.1, dropout=0.0,
         )  # fmt: skip
 
     def vision(self) -> Blip2VisionConfig:
@@ -112,20 +114,16 @@ class FrameFeatures:
 
 
 class ConvStem(nn.Sequential):
-    """3x3 convolutions of stride 2, one per halving of the resolution, then one of 1x1."""
+    """3x3 convolutions of stride 2, one per halving, each but the first followed by one of stride 1; then 1x1."""
 
     def __init__(self, channels: int, width: int, patch_size: int) -> None:
         halvings = patch_size.bit_length() - 1
         if 2**halvings != patch_size:
             raise ValueError(f"patch_size is {patch_size}, expected a power of two for a convolutional stem")
-        widths = [channels, *(max(width // 3, width >> shift) for shift in reversed(range(halvings)))]
-        blocks: list[nn.Module] = []
-        for before, after in pairwise(widths):
-            blocks += [
-                nn.Conv2d(before, after, 3, stride=2, padding=1, bias=False),
-                nn.BatchNorm2d(after),
-                nn.ReLU(),
-            ]
+        widths = [channels, width // 3, *[2 * width // 3] * (halvings > 2), *[width] * max(1, halvings - 2)]
+        blocks = _convolution(widths[0], widths[1], stride=2)
+        for before, after in pairwise(widths[1:]):
+            blocks += [*_convolution(before, after, stride=2), *_convolution(after, after, stride=1)]
         last = nn.Conv2d(widths[-1], width, 1)
         super().__init__(*blocks, last)
 
@@ -135,6 +133,10 @@ class ConvStem(nn.Sequential):
         weight = self[-1].weight
         assert isinstance(weight, Tensor)
         return weight
+
+
+def _convolution(before: int, after: int, stride: int) -> list[nn.Module]:
+    return [nn.Conv2d(before, after, 3, stride, 1, bias=False), nn.BatchNorm2d(after), nn.ReLU()]
 
 
 class LanguageHead(nn.Module):
@@ -169,6 +171,7 @@ class Blip2VideoRetriever(nn.Module):
         self.itm_head = nn.Linear(config.width, 2)
         self.temp = nn.Parameter(torch.tensor(0.07))
         self.lm_head = LanguageHead(config.width, config.vocab_size)
+        self.tag_head = nn.Linear(config.vision_width, config.vocab_size)
         self._initialise()
 
     def _initialise(self) -> None:
@@ -179,6 +182,7 @@ class Blip2VideoRetriever(nn.Module):
         for linear in (self.vision_projection, self.text_projection, self.itm_head, self.lm_head.dense):
             nn.init.normal_(linear.weight, std=std)
             nn.init.zeros_(linear.bias)
+        nn.init.constant_(self.tag_head.bias, RARE)
 
     def encode_frames(self, pixels: Tensor) -> FrameFeatures:
         """Encode films of normalised frames ``[videos, frames, 3 * tubelet, height, width]``."""
@@ -230,6 +234,18 @@ class Blip2VideoRetriever(nn.Module):
         attention = losses.itg_attention_mask(mask, self.config.queries)
         hidden = self._joint(tokens.flatten(1, 2), input_ids, attention)
         return self.lm_head(hidden[:, self.config.queries :], self.embeddings.word_embeddings.weight)
+
+    def tag_logits(self, pixels: Tensor) -> Tensor:
+        """Which words a caption may hold, from the strongest patch for each feature of the stem.
+
+        Args:
+            pixels: ``[images, 3 * tubelet, height, width]``.
+
+        Returns:
+            ``[images, vocabulary]``.
+        """
+        patches = self.vision_model.embeddings.patch_embedding(pixels)
+        return self.tag_head(F.relu(patches).amax((2, 3)))
 
     def training_losses(
         self,

@@ -80,3 +80,17 @@ def itg_loss(logits: Tensor, input_ids: Tensor, text_mask: Tensor, smoothing: fl
     """
     labels = input_ids[:, 1:].masked_fill(text_mask[:, 1:] == 0, -100)
     return F.cross_entropy(logits[:, :-1].flatten(0, 1), labels.flatten(), label_smoothing=smoothing)
+
+
+def tag_loss(logits: Tensor, tags: Tensor) -> Tensor:
+    """Which words do the captions of an image hold? Binary cross-entropy, a mean over the words that occur.
+
+    Not one of BLIP-2's: it takes the place of a pre-trained vision encoder. From scratch, the other three losses
+    learn the background and then stand still, because a small object is lost in the mean over patches.
+
+    Args:
+        logits: ``[images, vocabulary]``.
+        tags: the same shape, 1 for a word of the image's captions.
+    """
+    wrong = F.binary_cross_entropy_with_logits(logits, tags, reduction="sum")
+    return wrong / tags.sum().clamp(min=1)

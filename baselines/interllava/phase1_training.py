@@ -16,6 +16,7 @@ from transformers import Trainer, TrainingArguments
 from transformers.trainer_utils import get_last_checkpoint
 
 from baselines.backbones.blip2 import Blip2VideoRetriever
+from baselines.backbones.blip2_losses import tag_loss
 from baselines.backbones.tokenizer import DECODER
 from baselines.interllava.phase1 import DialogueRetriever
 from baselines.interllava.phase1_data import DialogueBatches, Phase1Training, ShotBatches, StepSettings
@@ -61,15 +62,16 @@ class Blip2Trainer(LossPartsTrainer):
 
     def __init__(self, training: Phase1Training, decoder_start: int, **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        self.weights = {"itc": 1.0, "itm": training.itm, "itg": training.itg}
-        self.decoder_start = decoder_start
+        self.training, self.decoder_start = training, decoder_start
 
     def parts(self, model: nn.Module, inputs: dict[str, Tensor]) -> dict[str, Tensor]:
-        """ITC, ITM and ITG of a batch of shots."""
+        """The tags alone at first, then all losses of a batch of shots."""
         assert isinstance(model, Blip2VideoRetriever)
+        if self.state.global_step < self.training.tag_steps:
+            return {"tag": tag_loss(model.tag_logits(inputs["pixels"].flatten(0, 1)), inputs["tags"])}
         batch = [inputs[name] for name in ("pixels", "input_ids", "mask", "ids")]
         parts = model.training_losses(*batch, decoder_start=self.decoder_start)
-        return {name: self.weights[name] * value for name, value in parts.items()}
+        return {name: weight * parts[name] for name, weight in self.training.weights}
 
 
 class XPoolTrainer(LossPartsTrainer):
@@ -90,7 +92,7 @@ def train_blip2(model: Blip2VideoRetriever, batches: ShotBatches, out: Path, *, 
         batches.training,
         start,
         model=model,
-        args=_arguments(batches.training.blip2, out, batches.seed),
+        args=_arguments(batches.training.blip2, out, batches.seed, half=batches.training.half),
         train_dataset=batches,
         data_collator=_only,
     )
@@ -101,14 +103,14 @@ def train_x_pool(model: DialogueRetriever, batches: DialogueBatches, out: Path, 
     """Step two: train ``model`` in place; checkpoints go to ``out``."""
     trainer = XPoolTrainer(
         model=model,
-        args=_arguments(batches.training.x_pool, out, batches.seed),
+        args=_arguments(batches.training.x_pool, out, batches.seed, half=False),
         train_dataset=batches,
         data_collator=_only,
     )
     trainer.train(resume_from_checkpoint=_checkpoint(out, resume))
 
 
-def _arguments(settings: StepSettings, out: Path, seed: int) -> TrainingArguments:
+def _arguments(settings: StepSettings, out: Path, seed: int, *, half: bool) -> TrainingArguments:
     return TrainingArguments(
         output_dir=str(out),
         max_steps=settings.steps,
@@ -122,6 +124,7 @@ def _arguments(settings: StepSettings, out: Path, seed: int) -> TrainingArgument
         save_steps=250,
         save_total_limit=2,
         seed=seed,
+        bf16=half,
         remove_unused_columns=False,
         report_to="none",
     )
