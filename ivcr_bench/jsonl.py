@@ -10,7 +10,7 @@ import re
 import sys
 import zlib
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from difflib import get_close_matches
 from pathlib import Path
 from typing import BinaryIO, Literal, TypeVar, get_args, get_origin, get_type_hints
@@ -123,8 +123,10 @@ def write_atomically(path: str | Path, chunks: Iterable[bytes]) -> None:
             os.fsync(stream.fileno())
         part.replace(path)
     except OSError as error:
-        part.unlink(missing_ok=True)
         raise IvcrError(f"{path}: cannot write: {error.strerror}") from None
+    finally:
+        with suppress(OSError):
+            part.unlink()
 
 
 def _describe(error: msgspec.ValidationError) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import os
+import io
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -12,7 +12,7 @@ from av.video.reformatter import Interpolation, VideoReformatter
 
 from ivcr_bench.data.mini.specks import Pixels
 from ivcr_bench.data.mini.world import FRAME_SIZE, FRAMES_PER_SECOND
-from ivcr_bench.errors import IvcrError
+from ivcr_bench.jsonl import write_atomically
 
 X264 = {"crf": "26", "preset": "veryfast", "threads": "1", "mbtree": "0"}
 """Without macroblock-tree rate control: it gives other bytes for the same frames from one call to the next."""
@@ -24,22 +24,14 @@ def encode_film(frames: Iterable[Pixels], path: Path) -> None:
     """Write ``frames`` to ``path``; a kill leaves the old file or the new one, never half a film.
 
     Raises:
-        IvcrError: the folder cannot be written (read-only, disk full).
+        IvcrError: the file cannot be written (read-only folder, disk full).
     """
-    part = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
-        _write(frames, part)
-        with part.open("rb") as stream:
-            os.fsync(stream.fileno())
-        part.replace(path)
-    except (OSError, av.FFmpegError) as error:
-        raise IvcrError(f"{path}: cannot write the film: {error.strerror}") from None
-    finally:
-        part.unlink(missing_ok=True)
+    write_atomically(path, [_encode(frames)])
 
 
-def _write(frames: Iterable[Pixels], path: Path) -> None:
-    with av.open(str(path), "w", format="mp4", options={"fflags": "+bitexact"}) as container:
+def _encode(frames: Iterable[Pixels]) -> bytes:
+    buffer = io.BytesIO()
+    with av.open(buffer, "w", format="mp4", options={"fflags": "+bitexact"}) as container:
         stream = container.add_stream("libx264", rate=FRAMES_PER_SECOND, options=X264)
         stream.width = stream.height = FRAME_SIZE
         stream.pix_fmt = "yuv420p"
@@ -48,7 +40,7 @@ def _write(frames: Iterable[Pixels], path: Path) -> None:
         reformatter = VideoReformatter()
         for pixels in frames:
             picture = av.VideoFrame.from_ndarray(pixels, format="rgb24")
-            container.mux(
-                stream.encode(reformatter.reformat(picture, format="yuv420p", interpolation=EXACT, threads=1))
-            )
+            yuv = reformatter.reformat(picture, format="yuv420p", interpolation=EXACT, threads=1)
+            container.mux(stream.encode(yuv))
         container.mux(stream.encode(None))
+    return buffer.getvalue()
