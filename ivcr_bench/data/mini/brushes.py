@@ -17,8 +17,10 @@ Rgb = tuple[float, float, float]
 MARGIN = 14
 SIDE = FRAME_SIZE + 2 * MARGIN
 PAINTED = 2 * SIDE + 2
-ROWS = np.arange(PAINTED, dtype=np.float32)[:, None]
-COLUMNS = np.arange(PAINTED, dtype=np.float32)[None, :]
+# Sines and exponentials of these are taken in float64: the last bit of them depends on the processor, and in float32
+# it would reach the picture.
+ROWS = np.arange(PAINTED, dtype=np.float64)[:, None]
+COLUMNS = np.arange(PAINTED, dtype=np.float64)[None, :]
 
 
 def tint(rng: np.random.Generator, colour: Rgb, spread: float) -> Rgb:

@@ -138,9 +138,7 @@ def _cast(rng: np.random.Generator, action: Action) -> tuple[Actor, ...]:
     first = Actor(_pick(rng, COLOURS), _pick(rng, SHAPES), _pick(rng, SIZES))
     if action not in PAIR_ACTIONS and not _chance(rng, BYSTANDER_PERCENT):
         return (first,)
-    second = Actor(
-        _pick_other(rng, COLOURS, first.colour), _pick_other(rng, SHAPES, first.shape), _pick(rng, SIZES)
-    )
+    second = Actor(_pick_other(rng, COLOURS, first.colour), _pick_other(rng, SHAPES, first.shape), _pick(rng, SIZES))
     return first, second
 
 

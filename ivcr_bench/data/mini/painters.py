@@ -60,9 +60,10 @@ def _night(rng: np.random.Generator) -> tuple[Image.Image, Specks]:
     horizon = rng.uniform(0.55, 0.78) * PAINTED
     land = sky(tint(rng, (12, 14, 36), 4), horizon, tint(rng, (44, 46, 84), 8))
     land += 5 * blotches(rng, 6)[..., None]
-    moon = rng.uniform((50, 44), (PAINTED - 50, 84)).astype(np.float32)
-    land += 70 * np.exp(-np.hypot(COLUMNS - moon[0], ROWS - moon[1]) / 26)[..., None]
-    inside = np.hypot(COLUMNS - moon[0], ROWS - moon[1]) < 12.5
+    moon = rng.uniform((50, 44), (PAINTED - 50, 84))
+    distance = np.hypot(COLUMNS - moon[0], ROWS - moon[1])
+    land += 70 * np.exp(-distance / 26)[..., None]
+    inside = distance < 12.5
     shadow = np.hypot(COLUMNS - moon[0] - rng.choice([-6, 6]), ROWS - moon[1] + 3) < 11.5
     land[inside & ~shadow] = (226, 220, 188)
     add_clouds(rng, land, horizon * 0.8, (58, 60, 92), 0.5)
@@ -85,13 +86,13 @@ def _sea(rng: np.random.Generator) -> tuple[Image.Image, Specks]:
     add_clouds(rng, land, horizon * 0.8, (232, 232, 234), 0.8)
     fill(land, ridge(rng, horizon - rng.uniform(-6, 6), 7), tint(rng, (128, 142, 152), 8))
     water = gradient(horizon, tint(rng, (112, 160, 172), 10), PAINTED, tint(rng, (28, 84, 104), 10))
-    swell = np.zeros((PAINTED, PAINTED), np.float32)
+    swell = np.zeros((PAINTED, PAINTED))
     for _ in range(4):
         depth = np.maximum(ROWS - horizon, 0) ** 0.8
         tilt = rng.uniform(-0.05, 0.05) * COLUMNS
         wobble = rng.uniform(1, 3) * np.sin(COLUMNS * rng.uniform(0.02, 0.06) + rng.uniform(0, 6))
         swell += np.sin((depth + tilt + wobble) * rng.uniform(0.35, 0.75) + rng.uniform(0, 6))
-    light = (swell * 5 + 6 * blotches(rng, 10))[..., None]
+    light = (swell * 5 + 6 * blotches(rng, 10)).astype(np.float32)[..., None]
     fill(land, np.full(PAINTED, horizon, np.float32), water + light)
     image, pen = easel(land)
     for x, y in scatter(rng, 85, horizon + 6):
@@ -112,7 +113,7 @@ def _sea(rng: np.random.Generator) -> tuple[Image.Image, Specks]:
 def _desert(rng: np.random.Generator) -> tuple[Image.Image, Specks]:
     horizon = rng.uniform(0.32, 0.5) * PAINTED
     land = sky(tint(rng, (206, 190, 168), 14), horizon, tint(rng, (244, 226, 196), 6))
-    sun = rng.uniform((30, 0.35 * horizon), (PAINTED - 30, 0.85 * horizon)).astype(np.float32)
+    sun = rng.uniform((30, 0.35 * horizon), (PAINTED - 30, 0.85 * horizon))
     distance = np.hypot(COLUMNS - sun[0], ROWS - sun[1])
     halo = (np.exp(-distance / 34) + 0.35 - 0.35 * np.tanh((distance - 15) / 6))[..., None]
     land += halo.clip(0, 1) * (np.array([254, 244, 216], np.float32) - land)
