@@ -163,6 +163,8 @@ class Blip2VideoRetriever(nn.Module):
         if config.stem == "conv":
             stem: nn.Module = ConvStem(3 * config.tubelet, config.vision_width, config.patch_size)
             self.vision_model.embeddings.register_module("patch_embedding", stem)
+            self.tag_head = nn.Linear(config.vision_width, config.vocab_size)
+            nn.init.constant_(self.tag_head.bias, RARE)
         self.embeddings = Blip2TextEmbeddings(config.qformer())
         self.qformer = Blip2QFormerModel(config.qformer())
         self.query_tokens = nn.Parameter(torch.empty(1, config.queries, config.width))
@@ -171,7 +173,6 @@ class Blip2VideoRetriever(nn.Module):
         self.itm_head = nn.Linear(config.width, 2)
         self.temp = nn.Parameter(torch.tensor(0.07))
         self.lm_head = LanguageHead(config.width, config.vocab_size)
-        self.tag_head = nn.Linear(config.vision_width, config.vocab_size)
         self._initialise()
 
     def _initialise(self) -> None:
@@ -182,7 +183,6 @@ class Blip2VideoRetriever(nn.Module):
         for linear in (self.vision_projection, self.text_projection, self.itm_head, self.lm_head.dense):
             nn.init.normal_(linear.weight, std=std)
             nn.init.zeros_(linear.bias)
-        nn.init.constant_(self.tag_head.bias, RARE)
 
     def encode_frames(self, pixels: Tensor) -> FrameFeatures:
         """Encode films of normalised frames ``[videos, frames, 3 * tubelet, height, width]``."""
@@ -236,7 +236,7 @@ class Blip2VideoRetriever(nn.Module):
         return self.lm_head(hidden[:, self.config.queries :], self.embeddings.word_embeddings.weight)
 
     def tag_logits(self, pixels: Tensor) -> Tensor:
-        """Which words a caption may hold, from the strongest patch for each feature of the stem.
+        """Which words a caption may hold, from the strongest patch for each feature of the (conv) stem.
 
         Args:
             pixels: ``[images, 3 * tubelet, height, width]``.

