@@ -1,0 +1,1 @@
+"""The language of IVCR-Mini's users and systems, English and Chinese."""
