@@ -7,6 +7,7 @@ import gzip
 import io
 import os
 import re
+import secrets
 import sys
 import zlib
 from collections.abc import Iterable, Iterator
@@ -114,7 +115,7 @@ def write_atomically(path: str | Path, chunks: Iterable[bytes]) -> None:
         IvcrError: the file cannot be written (read-only folder, disk full).
     """
     path = Path(path)
-    part = path.with_name(f".{path.name}.{os.getpid()}.part")
+    part = path.with_name(f".{path.name}.{secrets.token_hex(4)}.part")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with part.open("wb") as stream:

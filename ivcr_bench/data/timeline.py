@@ -15,7 +15,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-_JUMP_PACKETS = 8
+_JUMP_PACKETS = 6
 """Jumping to a keyframe costs about as much as decoding so many small frames (``benchmarks/decode.py``)."""
 
 
