@@ -14,6 +14,7 @@ from pathlib import Path
 
 from ivcr_bench.data.dataset import Dataset, DatasetCard, MiniRecipe, fingerprint, load_folder
 from ivcr_bench.data.mini import VERSION
+from ivcr_bench.data.mini.dialogues import generate_dialogues
 from ivcr_bench.data.mini.encode import encode_film
 from ivcr_bench.data.mini.films import Scale, sample_films
 from ivcr_bench.data.mini.render import render_frames
@@ -39,8 +40,6 @@ def generate(seed: int, scale: Scale, out: Path) -> Dataset:
     Raises:
         IvcrError: ``out`` holds another dataset, or cannot be written.
     """
-    from ivcr_bench.data.mini.dialogues import generate_dialogues
-
     recipe = MiniRecipe(seed, scale, VERSION)
     _require_free(out, recipe)
     films = sample_films(seed, scale)
