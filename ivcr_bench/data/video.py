@@ -150,12 +150,12 @@ class _Film:
     def _read_packets(self) -> list[PacketTimes]:
         """Read every packet once, from the first keyframe on; check that they reach the declared end.
 
-        Matroska declares the duration of the longest stream only: then the packets of all streams count.
+        Matroska declares only when its longest stream ends: then the packets of all streams count, from 0 on.
         """
         stream, container, kept = self._stream, self._container, self._kept
         rows: list[PacketTimes] = []
-        first, last, whole = math.inf, -math.inf, True
-        streams = (stream,) if stream.duration else tuple(container.streams)
+        streams, first = ((stream,), math.inf) if stream.duration else (tuple(container.streams), 0.0)
+        last, whole = -math.inf, True
         tick = [float(each.time_base or 0) for each in container.streams]
         try:
             for packet in container.demux(*streams):
