@@ -143,7 +143,7 @@ def towers(
         wall = tint(rng, colour, 16)
         pen.rectangle((x, top, x + width, street), fill=ink(wall))
         if windows:
-            lit, dark = (238, 214, 160), ink(tuple(0.62 * channel for channel in wall))  # type: ignore[arg-type]
+            lit, dark = (238, 214, 160), ink((0.62 * wall[0], 0.62 * wall[1], 0.62 * wall[2]))
             for row in np.arange(top + 6, street - 12, 11):
                 for column in np.arange(x + 5, x + width - 7, 9):
                     pen.rectangle((column, row, column + 4, row + 5), fill=lit if rng.random() < 0.3 else dark)
