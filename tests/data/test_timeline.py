@@ -4,7 +4,7 @@ import math
 from fractions import Fraction
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ivcr_bench.data import timeline
@@ -13,6 +13,7 @@ from ivcr_bench.data.timeline import PacketTimes, Timeline, rate_ticks, uniform_
 TIME_BASES = st.sampled_from([Fraction(1, 16384), Fraction(1, 1000), Fraction(1, 90000), Fraction(1001, 30000)])
 
 
+@settings(deadline=None)
 @given(st.integers(1, 10**9), st.integers(1, 500))
 def test_uniform_ticks_are_the_middles_of_equal_parts(span, n):
     ticks = uniform_ticks(span, n)
@@ -21,6 +22,7 @@ def test_uniform_ticks_are_the_middles_of_equal_parts(span, n):
         assert tick <= Fraction(span * (2 * i + 1), 2 * n) < tick + 1
 
 
+@settings(deadline=None)
 @given(st.integers(1, 10**6), TIME_BASES, st.fractions(Fraction(1, 10), 60, max_denominator=1001))
 def test_rate_ticks_are_half_a_step_after_each_step(span, time_base, rate):
     ticks = rate_ticks(span, time_base, float(rate))
@@ -54,6 +56,7 @@ def groups_of_pictures(draw):
     return Timeline.of(rows, Fraction(1, 10), counted=False)
 
 
+@settings(deadline=None)
 @given(groups_of_pictures(), st.data(), st.integers(0, 30))
 def test_runs_decode_every_wanted_frame_from_a_keyframe_that_it_may_depend_on(film, data, jump):
     wanted = sorted(data.draw(st.sets(st.sampled_from(film.shown.tolist()), min_size=1)))
@@ -70,6 +73,7 @@ def test_runs_decode_every_wanted_frame_from_a_keyframe_that_it_may_depend_on(fi
         last = max(packet_of[pts] for pts in run)
 
 
+@settings(deadline=None)
 @given(groups_of_pictures(), st.lists(st.integers(0, 200), min_size=1))
 def test_the_frame_on_screen_is_the_last_one_that_has_started(film, ticks):
     for tick, found in zip(sorted(ticks), film.on_screen(sorted(ticks)), strict=True):
