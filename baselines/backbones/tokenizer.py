@@ -30,7 +30,7 @@ def train_tokenizer(
         added_tokens: strings that are one token each, wherever they stand; part of ``vocab_size``.
     """
     tokenizer = Tokenizer(models.BPE(unk_token=UNKNOWN))
-    tokenizer.normalizer = normalizers.Sequence([normalizers.NFC(), normalizers.Lowercase()])
+    tokenizer.normalizer = normalizers.NFC()
     tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
         [
             pre_tokenizers.Metaspace(replacement=_SPACE, prepend_scheme="always"),
@@ -43,7 +43,7 @@ def train_tokenizer(
     trainer = trainers.BpeTrainer(
         vocab_size=vocab_size,
         special_tokens=[*SPECIAL_TOKENS, *added_tokens],
-        initial_alphabet=[_SPACE, *string.ascii_lowercase, *string.digits, *string.punctuation],
+        initial_alphabet=[_SPACE, *string.ascii_letters, *string.digits, *string.punctuation],
         show_progress=False,
     )
     tokenizer.train_from_iterator(texts, trainer)

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import yaml
 
 from ivcr_bench.errors import IvcrError
 
+LossMode = Literal["paper", "official_logged"]
 PRESETS = Path(__file__).parent / "presets"
 
 
@@ -58,7 +59,13 @@ class InterLlavaConfig:
 
 @dataclass(frozen=True)
 class TrainingConfig:
-    """Settings of phase 2; ``alpha`` and ``beta`` weigh L_V and L_C (equation 4)."""
+    """Settings of phase 2.
+
+    Attributes:
+        alpha, beta: weights of L_V and L_C (equation 4).
+        loss_mode: ``paper`` (differentiable) or ``official_logged`` (what the published code descends: L_M alone).
+        further_dialogue_seeds: dialogues about the training films are generated anew from this many seeds.
+    """
 
     steps: int = 1000
     retrieval_batch: int = 16
@@ -69,7 +76,8 @@ class TrainingConfig:
     warmup_steps: int = 100
     alpha: float = 1.0
     beta: float = 1.0
-    extra_dialogue_seeds: int = 4
+    loss_mode: LossMode = "paper"
+    further_dialogue_seeds: int = 15
 
 
 def load_preset(name: str) -> tuple[InterLlavaConfig, TrainingConfig]:

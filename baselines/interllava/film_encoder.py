@@ -37,7 +37,7 @@ class FilmEncoder:
 
     @torch.inference_mode()
     def _encode(self, path: Path) -> dict[str, np.ndarray]:
-        film = sample_rate(path, self.config.moment_rate)
+        film = sample_rate(path, self.config.moment_rate, self.phase1.image_size)
         length = self.phase1.blip2.config.tubelet
         pixels = normalise(tubelets(film.images, length)[: self.config.max_frames])
         parts = [

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
 
 import torch
 from torch import Tensor
 
 from baselines.interllava.assembly import IGNORED, Assembler, Batch
+from baselines.interllava.config import LossMode
 from baselines.interllava.losses import (
     expected_seconds,
     index_loss,
@@ -17,8 +17,6 @@ from baselines.interllava.losses import (
     official_logged,
 )
 from baselines.interllava.model import InterLlava
-
-LossMode = Literal["paper", "official_logged"]
 
 START_OFFSET, END_OFFSET = 0.25, 0.75
 """Where in its second a start and an end lie on average (seconds are multiples of 0.5 in IVCR-Mini)."""

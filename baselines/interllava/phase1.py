@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import shutil
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -32,8 +33,9 @@ from baselines.retrieval.x_pool import XPool
 from ivcr_bench.errors import IvcrError
 from ivcr_bench.schema import Request
 
-SEPARATOR = " [SEP] "
+SEPARATOR = " / "
 FRAMES_AT_ONCE = 64
+ARTEFACT = ("config.json", "tokenizer.json", "blip2.safetensors", "x_pool.safetensors")
 
 
 @dataclass(frozen=True)
@@ -74,6 +76,11 @@ class Phase1:
     retriever: DialogueRetriever
     tokenizer: PreTrainedTokenizerFast
     fingerprint: str
+
+    @property
+    def image_size(self) -> tuple[int, int]:
+        """Width and height at which films are decoded."""
+        return self.config.blip2.image_size, self.config.blip2.image_size
 
     def encode_texts(self, texts: Sequence[str]) -> tuple[Tensor, Tensor]:
         """Ids and mask ``[texts, length]``, [CLS] first."""
@@ -118,9 +125,13 @@ class Phase1:
 
 
 def encode_texts(tokenizer: PreTrainedTokenizerFast, texts: Sequence[str], longest: int) -> tuple[Tensor, Tensor]:
-    """Ids and mask ``[texts, length]``: [CLS], then the last ``longest - 1`` tokens of each text."""
+    """Ids and mask ``[texts, length]``: [CLS], then the last ``longest - 1`` tokens of each text, lower-cased."""
     plain = tokenizer(
-        list(texts), add_special_tokens=False, truncation=True, max_length=longest - 1, return_attention_mask=False
+        [text.lower() for text in texts],
+        add_special_tokens=False,
+        truncation=True,
+        max_length=longest - 1,
+        return_attention_mask=False,
     )["input_ids"]
     first = tokenizer.convert_tokens_to_ids(CLS)
     batch = tokenizer.pad({"input_ids": [[first, *ids] for ids in plain]}, return_tensors="pt")
@@ -182,6 +193,13 @@ def load_phase1(folder: Path) -> Phase1:
     return Phase1(config, blip2, retriever, tokenizer, _fingerprint(folder))
 
 
+def copy_phase1(source: Path, target: Path) -> None:
+    """Copy an artefact folder without the checkpoints beside it."""
+    target.mkdir(parents=True, exist_ok=True)
+    for name in ARTEFACT:
+        shutil.copyfile(source / name, target / name)
+
+
 def _half(module: nn.Module) -> dict[str, Tensor]:
     return {
         name: (tensor.half() if tensor.is_floating_point() else tensor).contiguous()
@@ -191,6 +209,6 @@ def _half(module: nn.Module) -> dict[str, Tensor]:
 
 def _fingerprint(folder: Path) -> str:
     digest = hashlib.sha256()
-    for name in ("config.json", "tokenizer.json", "blip2.safetensors", "x_pool.safetensors"):
+    for name in ARTEFACT:
         digest.update((folder / name).read_bytes())
     return digest.hexdigest()[:16]

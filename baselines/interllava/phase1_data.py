@@ -42,19 +42,19 @@ class Phase1Training:
     """Settings of phase 1.
 
     Attributes:
-        tag_steps: the first so many steps of ``blip2`` train the stem alone, on the words of captions.
+        tag_steps: the first so many steps of ``blip2`` train the ViT alone, on the words of captions.
         shift: the largest random move of a frame, in pixels.
         weights: of BLIP-2's losses (published: 1 each).
         dialogue_seeds: dialogues about the training films are generated anew from this many further seeds.
         half: compute in bfloat16 where that is safe; 1.6 times as fast on a CPU that knows it.
     """
 
-    blip2: StepSettings = StepSettings(steps=2500, batch=64, learning_rate=2e-3)
-    x_pool: StepSettings = StepSettings(steps=1500, batch=64, learning_rate=5e-4)
-    tag_steps: int = 500
-    shift: int = 8
-    weights: tuple[tuple[str, float], ...] = (("itc", 1.0), ("itm", 0.3), ("itg", 1.0))
-    dialogue_seeds: int = 4
+    blip2: StepSettings = StepSettings(steps=2800, batch=64, learning_rate=2e-3)
+    x_pool: StepSettings = StepSettings(steps=900, batch=64, learning_rate=5e-4)
+    tag_steps: int = 800
+    shift: int = 4
+    weights: tuple[tuple[str, float], ...] = (("itc", 1.0), ("itm", 0.3), ("itg", 1.0), ("tag", 1.0))
+    dialogue_seeds: int = 15
     half: bool = True
 
 

@@ -38,14 +38,14 @@ from ivcr_bench.data.catalog import open_dataset
 from ivcr_bench.data.dataset import Dataset
 from ivcr_bench.data.mini.build import ensure_videos, read_truth
 from ivcr_bench.data.mini.captions import caption
-from ivcr_bench.data.mini.dialogues import generate_dialogues
-from ivcr_bench.data.mini.films import sample_films
+from ivcr_bench.data.mini.dialogues import TURN_COUNTS, split_dialogues
 from ivcr_bench.data.mini.world import Film
 from ivcr_bench.data.video import sample_rate
 from ivcr_bench.progress import track
 from ivcr_bench.schema import Dialogue, Split
 
 CAPTIONS_PER_SHOT = 4
+FIRST_FURTHER_SEED = 1_000_000
 
 
 def train_phase1(
@@ -56,10 +56,10 @@ def train_phase1(
     Checkpoints go to ``out/checkpoints``; with ``resume``, training goes on from the last of them.
     """
     films = _films(dataset, "train")
-    dialogues = _training_dialogues(dataset, training, seed)
+    dialogues = training_dialogues(dataset, training.dialogue_seeds)
     tokenizer = _tokenizer(films, dialogues)
     config = Phase1Config(Blip2RetrieverConfig.mini(len(tokenizer)))
-    images = decode_films(dataset, "train", config.rate)
+    images = decode_films(dataset, "train", config)
     set_seed(seed)
     blip2 = Blip2VideoRetriever(config.blip2)
     shots = ShotBatches(films, images, caption, tokenizer, config, training, seed)
@@ -80,7 +80,7 @@ def validate(phase1: Phase1, dataset: Dataset, split: Split = "val") -> dict[str
     "alone" are turns that can be understood alone, "history" those that cannot.
     """
     corpus = dataset.corpus(split)
-    images = decode_films(dataset, split, phase1.config.rate)
+    images = decode_films(dataset, split, phase1.config)
     index = phase1.retriever.x_pool.index(torch.stack([phase1.film_vectors(images[v.video_id]) for v in corpus.videos]))
     turns = [
         (dialogue, number)
@@ -104,12 +104,13 @@ def validate(phase1: Phase1, dataset: Dataset, split: Split = "val") -> dict[str
     }
 
 
-def decode_films(dataset: Dataset, split: Split, rate: float) -> dict[str, np.ndarray]:
+def decode_films(dataset: Dataset, split: Split, config: Phase1Config) -> dict[str, np.ndarray]:
     """Every film of ``split``, rendered if need be: uint8 ``[frames, height, width, 3]`` by film id."""
     corpus = dataset.corpus(split)
     ensure_videos(dataset, [video.video_id for video in corpus.videos])
     ids = track([video.video_id for video in corpus.videos], "Decoding films")
-    return {video_id: sample_rate(corpus.path(video_id), rate).images for video_id in ids}
+    size = (config.blip2.image_size, config.blip2.image_size)
+    return {video_id: sample_rate(corpus.path(video_id), config.rate, size).images for video_id in ids}
 
 
 def encode_films(blip2: Blip2VideoRetriever, images: Mapping[str, np.ndarray]) -> dict[str, Tensor]:
@@ -125,14 +126,14 @@ def _films(dataset: Dataset, split: Split) -> list[Film]:
     return [truth[video.video_id] for video in dataset.corpus(split).videos]
 
 
-def _training_dialogues(dataset: Dataset, training: Phase1Training, seed: int) -> list[Dialogue]:
-    """The training dialogues, and those that further seeds make about the same films."""
+def training_dialogues(dataset: Dataset, further_seeds: int) -> list[Dialogue]:
+    """The training dialogues, and for IVCR-Mini as many again about the same films for each further seed."""
     dialogues = list(dataset.split("train"))
-    recipe = dataset.card.mini
-    if recipe is not None:
-        films = {**sample_films(recipe.seed, "mini"), "val": (), "test": ()}
-        for extra in range(1, training.dialogue_seeds + 1):
-            dialogues += generate_dialogues(films, 1000 * (seed + 1) + extra, "mini")
+    if dataset.card.mini is not None:
+        films = _films(dataset, "train")
+        for seed in range(FIRST_FURTHER_SEED, FIRST_FURTHER_SEED + further_seeds):
+            rng = np.random.default_rng(seed)
+            dialogues += split_dialogues(films, "train", TURN_COUNTS["mini"]["train"], rng)
     return dialogues
 
 
@@ -147,7 +148,8 @@ def _tokenizer(films: Iterable[Film], dialogues: Iterable[Dialogue]) -> PreTrain
     ]
     texts += [text for d in dialogues for turn in d.turns for text in (turn.utterance, turn.gold.response)]
     texts += [*INTENT_SENTENCES.values(), FOUND, "This frame is sampled at 12.5 second."] * 100
-    return train_tokenizer(texts, [HUMAN, ASSISTANT, *ADDED_TOKENS])
+    # The text tower reads lower case, the LLaMA writes both.
+    return train_tokenizer([*texts, *map(str.lower, texts)], [HUMAN, ASSISTANT, *ADDED_TOKENS])
 
 
 @click.command()

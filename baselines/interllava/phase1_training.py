@@ -70,9 +70,10 @@ class Blip2Trainer(LossPartsTrainer):
         blip2 = model["blip2"]
         assert isinstance(blip2, Blip2VideoRetriever)
         if self.state.global_step < self.training.tag_steps:
-            return {"tag": tag_loss(blip2.tag_logits(inputs["pixels"].flatten(0, 1)), inputs["tags"])}
+            tokens = blip2.vision_model(inputs["pixels"].flatten(0, 1)).last_hidden_state
+            return {"tag": tag_loss(blip2.tag_logits(tokens), inputs["tags"])}
         batch = [inputs[name] for name in ("pixels", "input_ids", "mask", "ids")]
-        parts = blip2.training_losses(*batch, decoder_start=self.decoder_start)
+        parts = blip2.training_losses(*batch, decoder_start=self.decoder_start, tags=inputs["tags"])
         return {name: weight * parts[name] for name, weight in self.training.weights}
 
 
@@ -128,6 +129,7 @@ def _arguments(settings: StepSettings, out: Path, seed: int, *, half: bool) -> T
         save_total_limit=2,
         seed=seed,
         bf16=half,
+        use_cpu=not torch.cuda.is_available(),
         remove_unused_columns=False,
         report_to="none",
     )

@@ -136,7 +136,9 @@ class Phase2Trainer(Trainer):
     ) -> Any:
         batches = [Batch(**tensors) for tensors in inputs["batches"]]
         parts = [loss_parts(cast(InterLlava, model), batch, self.assembler) for batch in batches]
-        total = torch.stack([part.total(self.training.alpha, self.training.beta) for part in parts]).sum()
+        total = torch.stack(
+            [part.total(self.training.alpha, self.training.beta, self.training.loss_mode) for part in parts]
+        ).sum()
         self.sums["l_m"] += sum(part.language.item() for part in parts) / len(parts)
         self.sums["l_v"] += sum(part.index.item() for part in parts)
         self.sums["l_c"] += sum(part.interval.item() for part in parts)
@@ -172,6 +174,7 @@ def train_phase2(
         save_steps=200,
         save_total_limit=2,
         seed=bundles.seed,
+        use_cpu=not torch.cuda.is_available(),
         remove_unused_columns=False,
         report_to="none",
     )

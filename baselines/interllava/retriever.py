@@ -49,6 +49,11 @@ class Stage1Retriever:
             video_hash(path), f"rate-{config.rate:g}-uniform-{config.frames}", f"phase1-{self.phase1.fingerprint}"
         )
         arrays = self.cache.get_or_compute(
-            key, lambda: {"vectors": self.phase1.film_vectors(sample_rate(path, config.rate).images).numpy()}
+            key,
+            lambda: {
+                "vectors": self.phase1.film_vectors(
+                    sample_rate(path, config.rate, self.phase1.image_size).images
+                ).numpy()
+            },
         )
         return torch.from_numpy(arrays["vectors"])

@@ -8,18 +8,18 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from ivcr_bench.data.features import FeatureCache
 
 from baselines.interllava import prompts
-from baselines.interllava.assembly import Assembler, FilmFrames
+from baselines.interllava.assembly import Assembler
 from baselines.interllava.film_encoder import FilmEncoder
 from baselines.interllava.generation import Decoder, Generated, choose_index, choose_interval
 from baselines.interllava.model import InterLlava
 from baselines.interllava.objective import log_likelihoods
-from baselines.interllava.phase1 import Stage1Retriever
+from baselines.interllava.retriever import Stage1Retriever
 from baselines.interllava.routing import ROUTES, Route, current_film, intent_of
 from baselines.interllava.weights import load_weights
 from ivcr_bench.data.dataset import Corpus
+from ivcr_bench.data.features import FeatureCache
 from ivcr_bench.progress import track
 from ivcr_bench.schema import INTENTS, Intent, Moment, Request, Response
 from ivcr_bench.systems.protocol import VideoRetriever

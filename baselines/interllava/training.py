@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import logging
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
@@ -12,20 +10,21 @@ import torch
 
 from baselines.interllava import prompts
 from baselines.interllava.assembly import Assembler, FilmFrames
-from baselines.interllava.config import InterLlavaConfig, TrainingConfig, load_preset
+from baselines.interllava.config import InterLlavaConfig, load_preset
 from baselines.interllava.film_encoder import FilmEncoder
 from baselines.interllava.model import InterLlava
-from baselines.interllava.phase1 import Phase1, Stage1Retriever, load_phase1, train_phase1
+from baselines.interllava.phase1 import Phase1, copy_phase1, load_phase1
+from baselines.interllava.phase1_data import Phase1Training
+from baselines.interllava.phase1_run import train_phase1, training_dialogues
 from baselines.interllava.phase2 import HARD_NEGATIVES, StepBundles, TrainingTurn, gold_exchanges, train_phase2
+from baselines.interllava.retriever import Stage1Retriever
 from baselines.interllava.routing import gold_route
-from baselines.interllava.weights import phase2_tokenizer, save_weights
+from baselines.interllava.weights import phase2_tokenizer, save_weights, write_card
 from ivcr_bench.data.dataset import Corpus, Dataset
 from ivcr_bench.data.features import FeatureCache
 from ivcr_bench.data.mini.build import ensure_videos
 from ivcr_bench.progress import track
 from ivcr_bench.schema import Dialogue, Request, Turn
-
-log = logging.getLogger(__name__)
 
 TEXTS_AT_ONCE = 256
 
@@ -47,17 +46,19 @@ def train(dataset: Dataset, *, preset: str, out: Path, seed: int, resume: bool) 
     weights = out / "weights"
     phase1_folder = weights / "phase1"
     if not (resume and (phase1_folder / "config.json").is_file()):
-        train_phase1(dataset, out / "phase1", phase1_folder, seed=seed, resume=resume)
+        train_phase1(dataset, out / "phase1", Phase1Training(), seed=seed, resume=resume)
+        copy_phase1(out / "phase1", phase1_folder)
     phase1 = load_phase1(phase1_folder)
     tokenizer = phase2_tokenizer(phase1)
     assembler = Assembler(tokenizer, config)
     films = encode_films(phase1, config, corpus)
-    turns = training_turns(training_dialogues(dataset, training), phase1, corpus)
+    turns = training_turns(training_dialogues(dataset, training.further_dialogue_seeds), phase1, corpus)
     torch.manual_seed(seed)
     model = InterLlava(config, len(tokenizer))
     train_phase2(model, StepBundles(turns, films, assembler, training, seed), out / "phase2", resume=resume)
     save_weights(weights, model.eval(), tokenizer)
-    write_card(weights, dataset, preset=preset, seed=seed)
+    command = f"ivcr-bench train interllava --preset {preset} --seed {seed}"
+    write_card(weights, dataset, preset=preset, seed=seed, command=command)
     return weights
 
 
@@ -69,18 +70,6 @@ def encode_films(phase1: Phase1, config: InterLlavaConfig, corpus: Corpus) -> di
         whole = encoder.encode(corpus.path(video.video_id))
         films[video.video_id] = (whole.uniform(config.retrieval_frames), whole)
     return films
-
-
-def training_dialogues(dataset: Dataset, training: TrainingConfig) -> list[Dialogue]:
-    """The train dialogues, and for IVCR-Mini as many again about the same films per extra seed."""
-    dialogues = list(dataset.split("train"))
-    if dataset.card.mini is None:
-        return dialogues
-    films = read_truth(dataset)
-    shown = [films[video.video_id] for video in dataset.corpus("train").videos]
-    for extra in range(training.extra_dialogue_seeds):
-        dialogues += train_dialogues(shown, seed=EXTRA_SEED + extra, turns=EXTRA_TURNS)
-    return dialogues
 
 
 def training_turns(dialogues: Iterable[Dialogue], phase1: Phase1, corpus: Corpus) -> list[TrainingTurn]:

@@ -25,6 +25,8 @@ from baselines.interllava import prompts
 from baselines.interllava.config import InterLlavaConfig
 from baselines.interllava.model import InterLlava
 from baselines.interllava.phase1 import Phase1, load_phase1
+from ivcr_bench import __version__
+from ivcr_bench.data.dataset import Dataset
 from ivcr_bench.errors import IvcrError
 
 SHIPPED = Path(__file__).parents[1] / "weights" / "interllava-mini"
@@ -88,3 +90,26 @@ def _fingerprint(folder: Path) -> str:
         digest.update(path.relative_to(folder).as_posix().encode())
         digest.update(path.read_bytes())
     return digest.hexdigest()[:16]
+
+
+def write_card(folder: Path, dataset: Dataset, *, preset: str, seed: int, command: str) -> None:
+    """Write the model card: what the weights are, and what made them."""
+    size = sum(path.stat().st_size for path in folder.rglob("*.safetensors")) / 2**20
+    (folder / "README.md").write_text(
+        f"""# InterLLaVA, preset `{preset}`
+
+The reference model of the IVCR-200K paper at a small scale; architecture and departures: `docs/interllava.md`.
+
+| | |
+| --- | --- |
+| made by | `{command}` |
+| seed | {seed} |
+| data | {dataset.card.name}, fingerprint {dataset.card.fingerprint}, train split |
+| size | {size:.1f} MiB of safetensors, float16 |
+| harness | ivcr-bench {__version__} |
+
+It knows the films of IVCR-Mini and nothing else, in English and Chinese. The pointer read-out, the shared space that
+reaches the LLaMA, the tubelets and the tag warm-up of its vision encoder are ours, not the paper's.
+""",
+        encoding="utf-8",
+    )
