@@ -1,0 +1,1 @@
+"""Replaying dialogues against a system: the loop, its journal, and the run around both (docs/replay.md)."""
