@@ -105,7 +105,7 @@ class InterLlava(nn.Module):
                 intermediate_size=config.mlp,
                 initializer_range=config.initializer_range,
                 max_position_embeddings=config.max_positions,
-                tie_word_embeddings=True,
+                tie_word_embeddings=False,
             )
         )
         self.pointer = PointerReadout(config.hidden)

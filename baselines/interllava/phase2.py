@@ -134,8 +134,10 @@ class Phase2Trainer(Trainer):
         return_outputs: bool = False,
         num_items_in_batch: torch.Tensor | int | None = None,
     ) -> Any:
+        assert isinstance(model, nn.ModuleDict)
+        interllava = cast(InterLlava, model["interllava"])
         batches = [Batch(**tensors) for tensors in inputs["batches"]]
-        parts = [loss_parts(cast(InterLlava, model), batch, self.assembler) for batch in batches]
+        parts = [loss_parts(interllava, batch, self.assembler) for batch in batches]
         total = torch.stack(
             [part.total(self.training.alpha, self.training.beta, self.training.loss_mode) for part in parts]
         ).sum()
@@ -181,7 +183,8 @@ def train_phase2(
     trainer = Phase2Trainer(
         bundles.assembler,
         training,
-        model=model,
+        # Inside a container, because a Trainer would write into the ``config`` of the model itself.
+        model=nn.ModuleDict({"interllava": model}),
         args=arguments,
         train_dataset=bundles,
         data_collator=lambda items: items[0],

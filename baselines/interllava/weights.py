@@ -55,7 +55,6 @@ def save_weights(folder: Path, model: InterLlava, tokenizer: PreTrainedTokenizer
     """Write phase 2 into ``folder``; phase 1 writes its own part."""
     folder.mkdir(parents=True, exist_ok=True)
     half = {name: tensor.to(torch.float16).contiguous() for name, tensor in model.state_dict().items()}
-    half.pop("llm.lm_head.weight")
     save_file(half, folder / "model.safetensors")
     tokenizer.backend_tokenizer.save(str(folder / "tokenizer.json"))
     (folder / "config.json").write_text(json.dumps(model.config.to_dict(), indent=2) + "\n", encoding="utf-8")
@@ -68,19 +67,16 @@ def load_weights(folder: Path | None = None) -> Weights:
         IvcrError: a file is missing, truncated, or belongs to another model.
     """
     folder = folder or SHIPPED
-    path = folder / "model.safetensors"
     try:
         config = InterLlavaConfig(**json.loads((folder / "config.json").read_text(encoding="utf-8")))
         tokenizer = PreTrainedTokenizerFast(
             tokenizer_file=str(folder / "tokenizer.json"), pad_token="[PAD]", unk_token="[UNK]"
         )
-        state = {name: tensor.float() for name, tensor in load_file(path).items()}
+        state = {name: tensor.float() for name, tensor in load_file(folder / "model.safetensors").items()}
         model = InterLlava(config, len(tokenizer))
-        missing, unexpected = model.load_state_dict(state, strict=False)
+        model.load_state_dict(state)
     except (OSError, ValueError, TypeError, SafetensorError, RuntimeError) as error:
         raise IvcrError(f"{folder}: not an InterLLaVA weights folder: {error}") from None
-    if unexpected or set(missing) != {"llm.lm_head.weight"}:
-        raise IvcrError(f"{path}: missing keys {missing}, unexpected keys {unexpected}")
     return Weights(load_phase1(folder / "phase1"), model.eval(), tokenizer, _fingerprint(folder))
 
 
