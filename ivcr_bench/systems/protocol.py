@@ -1,9 +1,16 @@
-"""What a system is. Nothing here is a base class: any object of this shape takes part."""
+"""What a system is. Nothing here is a base class: any object of this shape takes part.
+
+A system, retriever or localiser may also have these attributes; `ivcr_bench.systems.traits` reads them:
+
+- ``reads_films``: ``False`` if it never opens a film, so that none is rendered for it (default ``True``);
+- ``fingerprint``: a string that differs when anything that can change an answer does, such as its weights; a run
+  is resumed only under the same fingerprint.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Protocol, runtime_checkable
+from typing import NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
 
@@ -35,6 +42,10 @@ class System(Protocol):
 class VideoRetriever(Protocol):
     """Ranks the corpus for a request; the ``a`` of ``a+b``, and what ``interllava@a`` re-ranks."""
 
+    def prepare(self, corpus: Corpus) -> None:
+        """Index ``corpus``; called once, before the first request."""
+        ...
+
     def rank(self, requests: Sequence[Request]) -> np.ndarray:
         """Relevance of every film: float32 ``[requests, films]`` in corpus order, higher is better."""
         ...
@@ -44,6 +55,35 @@ class VideoRetriever(Protocol):
 class MomentLocaliser(Protocol):
     """Finds the moment in a given film; the ``b`` of ``a+b``."""
 
+    def prepare(self, corpus: Corpus) -> None:
+        """Index ``corpus``; called once, before the first request."""
+        ...
+
     def localise(self, requests: Sequence[Request], video_ids: Sequence[str]) -> list[list[Moment]]:
         """For each request, moments of its film, best first; at least one."""
+        ...
+
+
+@runtime_checkable
+class Reranker(Protocol):
+    """A system whose first stage can be exchanged; the ``a`` of ``a@b``."""
+
+    def with_retriever(self, retriever: VideoRetriever) -> System:
+        """This system behind ``retriever``, which is prepared before the system is."""
+        ...
+
+
+class Route(NamedTuple):
+    """What a request asks for, and the film that it is about if it refers back to one."""
+
+    intent: Intent
+    film: str | None = None
+
+
+@runtime_checkable
+class Router(Protocol):
+    """Tells what requests ask for; a retriever that is one routes for ``a+b``, in place of the built-in rules."""
+
+    def route(self, requests: Sequence[Request]) -> list[Route]:
+        """One route per request."""
         ...
