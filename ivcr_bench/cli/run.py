@@ -79,4 +79,4 @@ def default_out(spec: str, history: HistoryMode, dataset: str) -> Path:
 
 
 def _slug(text: str) -> str:
-    return re.sub(r"[^\w.+@-]+", "-", text).strip("-.") or "run"
+    return re.sub(r"[^\w.+@-]+", "-", text).strip("-.")[:80] or "run"

@@ -23,6 +23,7 @@ from ivcr_bench.schema import Dialogue, HistoryMode, Scope, Split, SubmissionHea
 from ivcr_bench.scoring.report import Report, score, write_report
 from ivcr_bench.submission import Submission, check_submission, read_submission, write_submission
 from ivcr_bench.systems.protocol import System
+from ivcr_bench.systems.traits import fingerprint_of, reads_films, sees_gold
 
 SHOWN_FAILURES = 5
 _LOG = logging.getLogger(__name__)
@@ -80,13 +81,28 @@ def run(spec: str, dataset_spec: str, out: Path, settings: Settings, *, resume: 
     dialogues = dataset.split(settings.split)[: settings.limit]
     _require_candidates(dataset, dialogues, settings.scope)
     system = create_system(spec, dialogues=dialogues)
+    replay(system, spec, dataset, dialogues, out, settings, resume=resume)
+    return _report(out, dataset, settings.split)
+
+
+def replay(
+    system: System,
+    spec: str,
+    dataset: Dataset,
+    dialogues: Sequence[Dialogue],
+    out: Path,
+    settings: Settings,
+    *,
+    resume: bool,
+) -> list[Batch]:
+    """The part of `run` between opening and scoring: from a system, not yet prepared, to files in ``out``."""
     identity = _identity(spec, system, dataset, settings)
     with Journal(out, identity, resume=resume) as journal:
         batches = _play(system, dataset, dialogues, settings, journal)
     header = _header(system, dataset, settings)
     write_submission(out / "submission.jsonl", Submission(header, _in_dialogue_order(dialogues, batches)))
     _write_timings(out / "timings.json", batches)
-    return _report(out, dataset, settings.split)
+    return batches
 
 
 def _play(
@@ -118,7 +134,7 @@ def _play(
 
 
 def _prepare(system: System, dataset: Dataset, corpus: Corpus) -> None:
-    if getattr(system, "reads_films", True):
+    if reads_films(system):
         # Imported here, since rendering brings PyAV and Pillow, which a system that reads no film can do without.
         from ivcr_bench.data.mini.build import ensure_videos
 
@@ -140,7 +156,7 @@ def _tell(failures: Iterable[str], told: int, journal: Path) -> int:
 def _identity(spec: str, system: System, dataset: Dataset, settings: Settings) -> Identity:
     return Identity(
         system=spec,
-        weights=getattr(system, "fingerprint", None),
+        weights=fingerprint_of(system),
         dataset=dataset.card.name,
         fingerprint=dataset.card.fingerprint,
         split=settings.split,
@@ -163,7 +179,7 @@ def _header(system: System, dataset: Dataset, settings: Settings) -> SubmissionH
         scope=settings.scope,
         limit=settings.limit,
         harness=__version__,
-        sees_gold=getattr(system, "sees_gold", False),
+        sees_gold=sees_gold(system),
     )
 
 
