@@ -1,4 +1,4 @@
-"""``ivcr-bench check``: what is wrong with a system, found on a dozen tiny dialogues before a long run is spent on it."""
+"""``ivcr-bench check``: what is wrong with a system, found before a long run is spent on it."""
 
 from __future__ import annotations
 

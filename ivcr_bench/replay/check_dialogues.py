@@ -7,6 +7,8 @@ from itertools import cycle
 from ivcr_bench.data.dataset import Corpus
 from ivcr_bench.schema import Behaviour, Dialogue, Gold, Intent, Language, Turn, Video
 
+CANDIDATES = 10
+
 _KINDS: dict[str, tuple[Intent, Behaviour]] = {
     "find": ("video_retrieval", "new_topic"),
     "refine": ("video_retrieval", "refine"),
@@ -69,8 +71,8 @@ _SCRIPTS: tuple[tuple[Language, tuple[tuple[str, str], ...]], ...] = (
 
 def check_dialogues(corpus: Corpus) -> tuple[Dialogue, ...]:
     """The dialogues, about films of ``corpus``; their gold is of the right form but means nothing."""
-    films = cycle(corpus.videos)
-    candidates = tuple(video.video_id for video in corpus.videos[:10])
+    films = cycle(corpus.videos[:CANDIDATES])
+    candidates = tuple(video.video_id for video in corpus.videos[:CANDIDATES])
     return tuple(
         Dialogue(
             dialogue_id=f"check-{number:02d}",
