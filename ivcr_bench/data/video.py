@@ -52,7 +52,7 @@ class VideoInfo:
         duration: seconds from the start of the first frame to the end of the last.
         frames: how many frames are shown.
         rate: mean frames a second.
-        width, height: pixels.
+        width, height: pixels, as the film is shown (a phone's film may be stored turned).
     """
 
     duration: float
@@ -76,7 +76,7 @@ class Frames:
 
 
 def probe(path: str | Path) -> VideoInfo:
-    """Measure a film; reads the whole file, decodes nothing.
+    """Measure a film; reads the whole file, decodes its first frame.
 
     Raises:
         IvcrError: ``path`` is not a whole film that can be read.
@@ -130,20 +130,29 @@ class _Film:
 
     def __init__(self, path: Path, container: InputContainer, stream: VideoStream) -> None:
         self._path, self._container, self._stream = path, container, stream
-        self.width, self.height = stream.codec_context.width, stream.codec_context.height
         self._kept: list[Packet[VideoStream]] | None = [] if container.size <= _KEPT_BYTES else None
         self.timeline = self._lay_out(self._read_packets())
+        first = next(self._frames_from(0), None)
+        if first is None:
+            raise _not_a_film(path, "no frame that can be decoded")
+        frame = first[1]
+        # A phone held upright stores its films lying down, and says how many quarter turns stand them up.
+        self._turns = round(frame.rotation / 90)
+        width, height = frame.width, frame.height
+        self.width, self.height = (height, width) if self._turns % 2 else (width, height)
 
     def frames_at(self, ticks: Sequence[int], size: tuple[int, int] | None) -> Frames:
         """The frames on screen at ascending ``ticks`` after the first frame, resized to ``(width, height)``."""
         width, height = size or (self.width, self.height)
+        stored_width, stored_height = (height, width) if self._turns % 2 else (width, height)
         wanted, places = np.unique(self.timeline.on_screen(ticks), return_inverse=True)
         images = np.empty((len(wanted), height, width, 3), np.uint8)
         times = np.empty(len(wanted))
         reformatter = VideoReformatter()
         for slot, (pts, frame) in enumerate(self._decode(wanted.tolist())):
             # One thread: starting more costs more than scaling a small frame.
-            images[slot] = _pixels(reformatter.reformat(frame, width, height, "rgb24", threads=1))
+            scaled = reformatter.reformat(frame, stored_width, stored_height, "rgb24", threads=1)
+            images[slot] = np.rot90(_pixels(scaled), self._turns)
             times[slot] = self.timeline.seconds(pts)
         return Frames(images, times) if len(wanted) == len(ticks) else Frames(images[places], times[places])
 

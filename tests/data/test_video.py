@@ -2,6 +2,7 @@
 
 import math
 import os
+import struct
 import subprocess
 import sys
 from fractions import Fraction
@@ -46,20 +47,25 @@ def encode(
     rate=10,
     codec="libx264",
     size=SIZE,
+    images=None,
     pix_fmt="yuv420p",
     container_options=None,
     audio=0.0,
     **options,
 ) -> Path:
-    """A film whose frames start at ``pts`` ticks of ``1 / rate`` seconds, with ``audio`` seconds of silence."""
+    """A film of ``images`` (else of numbered pictures) that start at ``pts`` ticks of ``1 / rate`` seconds.
+
+    ``audio`` is how many seconds of silence it has besides.
+    """
+    images = images or [picture(number, *size) for number in range(len(pts))]
     with av.open(path, "w", options=container_options or {}) as container:
         stream = container.add_stream(codec, rate=rate, options={key: str(value) for key, value in options.items()})
-        stream.width, stream.height = size
+        stream.height, stream.width = images[0].shape[:2]
         stream.pix_fmt = pix_fmt
         stream.codec_context.time_base = Fraction(1, rate)
         sound = container.add_stream("aac", rate=8000, layout="mono") if audio else None
-        for number, tick in enumerate(pts):
-            frame = av.VideoFrame.from_ndarray(picture(number, *size), format="rgb24")
+        for image, tick in zip(images, pts, strict=True):
+            frame = av.VideoFrame.from_ndarray(image, format="rgb24")
             frame.pts, frame.time_base = tick, Fraction(1, rate)
             container.mux(stream.encode(frame))
         container.mux(stream.encode())
@@ -214,6 +220,32 @@ def test_size_is_width_then_height(films):
     frames = sample_uniform(films / "one-gop.mp4", 5, size=(35, 21))
     assert frames.images.shape == (5, 21, 35, 3)
     assert numbers(frames) == [6, 18, 30, 42, 54]
+
+
+# ISO/IEC 14496-12, 8.3.2: the matrix of a track as 16.16 fixed point, the last column as 2.30.
+TRACK_MATRIX = {
+    90: (0, 1, 0, -1, 0, 0, 0, 0, 1 << 14),
+    180: (-1, 0, 0, 0, -1, 0, 0, 0, 1 << 14),
+    270: (0, -1, 0, 1, 0, 0, 0, 0, 1 << 14),
+}
+
+
+@pytest.mark.parametrize("clockwise", TRACK_MATRIX)
+def test_a_film_that_a_phone_stored_turned_is_shown_upright(tmp_path, clockwise):
+    upright = [picture(number, *SIZE) for number in range(5)]
+    stored = [np.ascontiguousarray(np.rot90(image, clockwise // 90)) for image in upright]  # against the clock
+    path = encode(tmp_path / "phone.mp4", range(5), images=stored, pix_fmt="yuv444p", crf=10)
+    data = bytearray(path.read_bytes())
+    place = data.index(b"tkhd") + 44
+    data[place : place + 36] = struct.pack(">9i", *(value << 16 for value in TRACK_MATRIX[clockwise]))
+    path.write_bytes(data)
+
+    info = probe(path)
+    assert (info.width, info.height) == SIZE
+    frames = sample_rate(path, 10)
+    assert numbers(frames) == [0, 1, 2, 3, 4]
+    assert np.abs(frames.images.astype(int) - np.stack(upright)).mean() < 6
+    assert sample_rate(path, 10, size=(32, 16)).images.shape == (5, 16, 32, 3)
 
 
 def test_a_packet_without_a_picture_leaves_the_one_before_on_screen(films, tmp_path):
