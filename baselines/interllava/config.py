@@ -64,6 +64,7 @@ class TrainingConfig:
     Attributes:
         alpha, beta: weights of L_V and L_C (equation 4).
         loss_mode: ``paper`` (differentiable) or ``official_logged`` (what the published code descends: L_M alone).
+        half: compute in bfloat16 where that is safe.
         further_dialogue_seeds: dialogues about the training films are generated anew from this many seeds.
     """
 
@@ -77,6 +78,7 @@ class TrainingConfig:
     alpha: float = 1.0
     beta: float = 1.0
     loss_mode: LossMode = "paper"
+    half: bool = True
     further_dialogue_seeds: int = 15
 
 

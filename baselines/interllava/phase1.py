@@ -35,6 +35,7 @@ from ivcr_bench.schema import Request
 
 SEPARATOR = " / "
 FRAMES_AT_ONCE = 64
+SHIPPED = Path(__file__).parents[1] / "weights" / "interllava-mini"
 ARTEFACT = ("config.json", "tokenizer.json", "blip2.safetensors", "x_pool.safetensors")
 
 

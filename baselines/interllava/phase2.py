@@ -176,6 +176,7 @@ def train_phase2(
         save_steps=200,
         save_total_limit=2,
         seed=bundles.seed,
+        bf16=training.half,
         use_cpu=not torch.cuda.is_available(),
         remove_unused_columns=False,
         report_to="none",

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from baselines.interllava.phase1 import Phase1, dialogue_text
+from baselines.interllava.phase1 import SHIPPED, Phase1, dialogue_text, load_phase1
 from baselines.retrieval.x_pool import FrameIndex
 from ivcr_bench.data.dataset import Corpus
 from ivcr_bench.data.features import FeatureCache, FeatureKey, video_hash
@@ -19,6 +19,8 @@ from ivcr_bench.schema import Request
 
 class Stage1Retriever:
     """X-Pool over BLIP-2 frame features; films are encoded once, through the feature cache."""
+
+    name = "x_pool"
 
     def __init__(self, phase1: Phase1, cache: FeatureCache) -> None:
         self.phase1, self.cache = phase1, cache
@@ -57,3 +59,12 @@ class Stage1Retriever:
             },
         )
         return torch.from_numpy(arrays["vectors"])
+
+
+def x_pool(weights: Path | None = None) -> Stage1Retriever:
+    """The system ``x_pool``: the first stage of InterLLaVA by itself, and what ``interllava@x_pool`` re-ranks.
+
+    Args:
+        weights: an InterLLaVA weights folder; the shipped ``mini`` weights by default.
+    """
+    return Stage1Retriever(load_phase1((weights or SHIPPED) / "phase1"), FeatureCache())

@@ -24,12 +24,10 @@ from transformers import PreTrainedTokenizerFast
 from baselines.interllava import prompts
 from baselines.interllava.config import InterLlavaConfig
 from baselines.interllava.model import InterLlava
-from baselines.interllava.phase1 import Phase1, load_phase1
+from baselines.interllava.phase1 import SHIPPED, Phase1, load_phase1
 from ivcr_bench import __version__
 from ivcr_bench.data.dataset import Dataset
 from ivcr_bench.errors import IvcrError
-
-SHIPPED = Path(__file__).parents[1] / "weights" / "interllava-mini"
 
 
 @dataclass(frozen=True)
