@@ -6,8 +6,9 @@ be missing (docs/systems.md says how often they are right elsewhere). A system t
 `ivcr_bench.systems.protocol.Router` instead.
 
 The first rule that fits decides: asks for a whole film: video retrieval; asks for a time or a part of a film: moment
-retrieval; talks, or asks about a film or the system, without searching: natural dialogue; anything else: video
-retrieval, which is also how most elliptical turns are meant ("the same, but in the snow").
+retrieval; asks about a film or the system, though in words that searches use too: natural dialogue; talks without
+searching: natural dialogue; anything else: video retrieval, which is also how most elliptical turns are meant ("the
+same, but in the snow").
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from ivcr_bench.systems.protocol import Route
 WHOLE_FILM = re.compile(
     r"""
     \b(?:whole|entire|full|complete|all\ of\ the)\ (?:film|movie|video|thing)\b | \bfrom\ the\ (?:start|beginning)\b
+    | (?:属于|来自|出自)哪(?:一)?部
     | 整部|整个(?:电影|影片|视频|片子)|全片|完整|从头 | (?:这|那)(?:一|个)?[幕段刻]的(?:电影|影片|视频|片子)
     """,
     re.IGNORECASE | re.VERBOSE,
@@ -35,7 +37,16 @@ MOMENT = re.compile(
     | \bwhere(?:abouts)?\ (?:in|within|does|do|is)\b | \b(?:jump|skip|seek|forward|rewind|take\ me|bring\ me)\b.*\bto\b
     | 什么时候|什么时间|何时|几时|几秒|多少秒|第几|时刻|时间点|时间段|片段|片断|瞬间|起止|从哪.{0,4}到哪
     | 哪(?:一|个|几)?(?:段|刻|幕|秒|部分|镜头|场景?|个?地方|里.*(?:开始|出现)) | (?:那|这)(?:一|个)?(?:段|刻|幕|瞬间)
-    | 开始和结束|多久之?后|(?:镜头|画面|场景).{0,3}在哪 | (?:跳|转|快进|拖|切)(?:到|至) | 定位
+    | 开始和结束|多久之?后|(?:镜头|画面|场景).{0,3}在哪 | (?:跳|转|快进|拖|切)(?:到|至) | 放到(?:那|这) | 定位
+    """,
+    re.IGNORECASE | re.VERBOSE,
+)
+QUESTION = re.compile(
+    r"""
+    \bis\ it\ any\ good\b | \bdescribe\ (?:it|this|that)\b
+    | \bwhat\ (?:kind|sort)s?\ of\ (?:film|movie|video)s?\ (?:are|do)\b
+    | 什么样的(?:电影|影片|视频|片子) | 什么内容|(?:说说|讲讲|介绍).{0,4}内容 | 最后一个(?:镜头|场景|画面)
+    | 找的就是 | 问你什么 | (?:能|会|可以)(?:帮我)?找(?:电影|影片|视频|片子)吗
     """,
     re.IGNORECASE | re.VERBOSE,
 )
@@ -56,11 +67,13 @@ TALK = re.compile(
 )
 SEARCH = re.compile(
     r"""
-    \b(?:find|search|look(?:ing)?\ for|show|get\ me|give\ me|recommend|suggest|want|need|any|another|instead|similar)\b
+    \b(?:find|search|look(?:ing)?\ for|show|asking\ for|get\ me|give\ me|recommend|suggest)\b
+    | \b(?:want|need|any|another|instead|similar)\b
     | \b(?:something|anything|one|ones|film|movie|video|clip)s?\ (?:with|where|in|of|about|like|at|set|that|which)\b
     | \b(?:i'?d\ like|in\ the\ mood|is\ there|are\ there|do\ you\ have|have\ you\ got|like\ (?:that|this|it))\b
     | \bthe\ same\b | \bbut\ (?:in|with|at|a)\b
-    | 找|搜|推荐|想看|想要|我要|来(?:一|个|部|点)|有没有|有什么|还有|换|类似|差不多|像.*(?:一样|那样|这样)|(?:给|帮)我
+    | 找|搜|推荐|想看|想要|要看|再看|你这(?:儿|里)?有
+    | 我要|来(?:一|个|部|点)|有没有|有什么|还有|换|类似|差不多|像.*(?:一样|那样|这样)|(?:给|帮)我
     """,
     re.IGNORECASE | re.VERBOSE,
 )
@@ -102,6 +115,8 @@ def classify(utterance: str) -> Intent:
         return "video_retrieval"
     if MOMENT.search(utterance):
         return "moment_retrieval"
+    if QUESTION.search(utterance):
+        return "natural_dialogue"
     if TALK.search(utterance) and not SEARCH.search(utterance):
         return "natural_dialogue"
     return "video_retrieval"
