@@ -79,12 +79,17 @@ SEARCH = re.compile(
 )
 REFERENCE = re.compile(
     r"""
-    \b(?:it|its|there|this|that|same|they|them)\b | \bthe\ (?:film|movie|video|clip|one|first|last|previous)\b
-    | 它|这(?:部|个|里|片|段)|那(?:部|个|里|片)|该片|片中|片子里|里面|里头|其中|当中|刚才|刚刚|上一|前面|同一
+    \b(?:it(?!\ that\b)|its|there|this|same|they|them)\b | (?<!\bit\ )\bthat\b(?!\ (?:an?|the|some)\b)
+    | \bthe\ (?:film|movie|video|clip|one|first|last|previous)\b(?!\ of\b)
+    | 它|这(?:部|个|里|片|段)|那(?:部|里|片|个(?![，,]|瞬间))
+    | 该片|片中|片子里|里面|里头|其中|当中|刚才|刚刚|上一[部次]|前面|同一
     | (?:电影|影片|视频|片子)(?:里|中)
+    | (?<!的)(?:[那这](?:一|个)?(?:段|幕|刻|地方|镜头) | 那是)
+    | ^(?:[^，,]{1,4}[，,])* (?:具体|大概)?[在是从]{0,2}(?:哪一?段|第?几秒(?:到几秒)?|什么时候|哪儿) [呢？?。]*$
     """,
     re.IGNORECASE | re.VERBOSE,
 )
+"""The demonstrative after 的 belongs to a description (下雪的那一段); elsewhere it points at something known."""
 
 
 class KeywordRouter:
