@@ -91,27 +91,27 @@ class Random:
 
     def rank(self, requests: Sequence[Request]) -> np.ndarray:
         """Uniform scores: float32 ``[requests, films]``."""
-        rows = [self._generator(request).random(len(self._videos), np.float32) for request in requests]
-        return np.stack(rows)
+        return np.stack([self._draws(request)[4:] for request in requests]).astype(np.float32)
 
     def _guess(self, request: Request) -> Response:
-        generator = self._generator(request)
-        if request.candidates is None:
-            order = generator.permutation(len(self._videos))[:RANKING_DEPTH]
-            ranking = tuple(self._videos[place].video_id for place in order)
-        else:
-            ranking = tuple(request.candidates[place] for place in generator.permutation(len(request.candidates)))
-        film = self._videos[int(generator.integers(len(self._videos)))]
-        start, end = sorted(generator.uniform(0, film.duration, 2).tolist())
+        (intent, film, *times), scores = np.split(self._draws(request), [4])
+        ranking = [self._videos[place].video_id for place in np.argsort(-scores)]
+        if request.candidates is not None:
+            given = set(request.candidates)
+            ranking = [video_id for video_id in ranking if video_id in given]
+        video = self._videos[int(film * len(self._videos))]
+        start, end = sorted(float(time) * video.duration for time in times)
         return Response(
-            intent=INTENTS[int(generator.integers(len(INTENTS)))],
-            videos=ranking,
-            moments=(Moment(film.video_id, start, end),),
+            intent=INTENTS[int(intent * len(INTENTS))],
+            videos=tuple(ranking[:RANKING_DEPTH]),
+            moments=(Moment(video.video_id, start, end),),
         )
 
-    def _generator(self, request: Request) -> np.random.Generator:
+    def _draws(self, request: Request) -> np.ndarray:
+        """Uniform numbers in [0, 1): for the intent, the moment's film and two times, and one a film."""
         key = f"{request.dialogue_id}\n{request.turn}\n{self._seed}".encode()
-        return np.random.default_rng(int.from_bytes(hashlib.sha256(key).digest()[:8], "big"))
+        generator = np.random.default_rng(int.from_bytes(hashlib.sha256(key).digest()[:8], "big"))
+        return generator.random(4 + len(self._videos))
 
 
 class FirstTurnOnly:
