@@ -38,8 +38,9 @@ class Oracle:
         }
 
     def prepare(self, corpus: Corpus) -> None:
-        """Remember where each film stands in the corpus."""
+        """Remember where each film stands in the corpus, and how long it lasts."""
         self._place = {video.video_id: place for place, video in enumerate(corpus.videos)}
+        self._duration = {video.video_id: video.duration for video in corpus.videos}
 
     def respond(self, requests: Sequence[Request]) -> list[Response]:
         """The gold answer of each request."""
@@ -61,6 +62,15 @@ class Oracle:
         """The gold intent and film of each request."""
         turns = [self._gold(request) for request in requests]
         return [Route(turn.intent, turn.gold.videos[0] if turn.gold.videos else None) for turn in turns]
+
+    def localise(self, requests: Sequence[Request], video_ids: Sequence[str]) -> list[list[Moment]]:
+        """The gold moments where the film is the one that they are of, else the whole film."""
+        return [self._moments(self._gold(request), film) for request, film in zip(requests, video_ids, strict=True)]
+
+    def _moments(self, turn: Turn, film: str) -> list[Moment]:
+        if turn.gold.moments and turn.gold.videos[0] == film:
+            return list(gold_answer(turn).moments)
+        return [Moment(film, 0.0, self._duration[film])]
 
     def _gold(self, request: Request) -> Turn:
         return self._turns[request.dialogue_id, request.turn]
@@ -126,8 +136,9 @@ class FirstTurnOnly:
         self.fingerprint = fingerprint_of(system)
 
     def prepare(self, corpus: Corpus) -> None:
-        """Prepare the system."""
+        """Prepare the system, which may only now know what it can answer."""
         self._system.prepare(corpus)
+        self.intents = self._system.intents
 
     def respond(self, requests: Sequence[Request]) -> list[Response]:
         """What the system answers without the history."""

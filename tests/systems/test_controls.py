@@ -24,6 +24,17 @@ def test_oracle_answers_the_gold():
         )
 
 
+def test_oracle_localises_in_the_film_that_the_gold_is_of():
+    oracle = Oracle(DIALOGUES)
+    oracle.prepare(CORPUS)
+    asked = gold_requests()[1]
+    [[gold], [whole]] = oracle.localise([asked, asked], ["f2", "f4"])
+    assert (gold.video_id, gold.start, gold.end) == ("f2", 3.0, 5.0)
+    assert (whole.video_id, whole.start, whole.end) == ("f4", 0.0, 50.0)
+    [[untimed]] = oracle.localise(gold_requests()[:1], ["f2"])  # a video turn has no gold moment
+    assert (untimed.start, untimed.end) == (0.0, 30.0)
+
+
 def test_random_does_not_depend_on_batch_order_history_or_words():
     one, other = Random(), Random()
     one.prepare(CORPUS)
@@ -92,6 +103,17 @@ def test_first_turn_only_sees_the_utterance_alone():
     assert (seen.history, seen.utterance, seen.turn) == ((), "the same, in the snow", 3)
     assert (system.name, system.fingerprint) == ("first-turn-only:listener", "v2")
     assert system.reads_films
+
+
+def test_first_turn_only_declares_what_the_system_learns_to_declare():
+    class Late(Listener):
+        def prepare(self, corpus):
+            self.intents = frozenset({"moment_retrieval"})
+
+    system = FirstTurnOnly(Late())
+    assert system.intents == {"video_retrieval"}
+    system.prepare(CORPUS)
+    assert system.intents == {"moment_retrieval"}
 
 
 @pytest.mark.parametrize("spec", ["random", "oracle", "random+whole-film", "oracle+middle-third"])
