@@ -14,6 +14,7 @@ from transformers import PreTrainedTokenizerFast
 from baselines.backbones.frames import uniform_starts
 from baselines.interllava import prompts
 from baselines.interllava.config import InterLlavaConfig
+from baselines.interllava.matching import FEATURES, Matches, candidate_matches, second_matches
 
 IGNORED = -100
 
@@ -48,6 +49,7 @@ class Sample:
         query: ``[shared_width]`` phase-1 vector of the dialogue so far.
         films: the films shown, in order.
         anchors, anchor_tokens: places in ``ids`` and the tokens that point at them.
+        matches: `baselines.interllava.matching` features of each anchor.
         gold_index: 0-based gold candidate, or -1.
         gold_interval: gold seconds, or ``None``.
     """
@@ -58,6 +60,7 @@ class Sample:
     films: Sequence[FilmFrames]
     anchors: list[int]
     anchor_tokens: list[int]
+    matches: Matches
     gold_index: int = -1
     gold_interval: tuple[float, float] | None = None
 
@@ -82,6 +85,7 @@ class Batch:
     anchors: Tensor
     anchor_tokens: Tensor
     anchor_present: Tensor
+    matches: Tensor
     gold_index: Tensor
     gold_interval: Tensor
     duration: Tensor
@@ -125,7 +129,8 @@ class Assembler:
         ids, answer_start = self._ids(dialogue, shown, answer)
         anchors = [place for place in range(answer_start) if ids[place] == self.film_end_id]
         tokens = self.index_ids[: len(films)]
-        return Sample(ids, answer_start, query, films, anchors, tokens, gold_index)
+        matches = candidate_matches(query, [film.shared for film in films])
+        return Sample(ids, answer_start, query, films, anchors, tokens, matches, gold_index)
 
     def moment(
         self,
@@ -142,14 +147,23 @@ class Assembler:
         anchors = visual[per_second - 1 :: per_second][: prompts.MAX_SECONDS]
         if len(visual) % per_second and len(anchors) < prompts.MAX_SECONDS:
             anchors.append(visual[-1])
-        return Sample(ids, answer_start, query, [film], anchors, self.time_ids[: len(anchors)], -1, interval)
+        matches = second_matches(query, film.shared, round(self.config.moment_rate), len(anchors))
+        return Sample(ids, answer_start, query, [film], anchors, self.time_ids[: len(anchors)], matches, -1, interval)
 
     def text(
         self, dialogue: str, query: np.ndarray, answer: Sequence[str] | None = None, *, closed: bool = True
     ) -> Sample:
         """A turn without films: the intent, or natural dialogue; ``closed`` says that the answer ends there."""
         ids, answer_start = self._ids(dialogue, "", answer)
-        return Sample(ids if closed or answer is None else ids[:-1], answer_start, query, [], [], [])
+        return Sample(
+            ids if closed or answer is None else ids[:-1],
+            answer_start,
+            query,
+            [],
+            [],
+            [],
+            np.zeros((0, FEATURES), np.float32),
+        )
 
     def decode(self, ids: Sequence[int]) -> str:
         """The text of ``ids``, special tokens included, blanks at the ends removed."""
@@ -178,6 +192,7 @@ class Assembler:
         labels = np.full((count, length), IGNORED)
         anchors, tokens = np.zeros((count, width), dtype=np.int64), np.zeros((count, width), dtype=np.int64)
         present = np.zeros((count, width), dtype=bool)
+        matches = np.zeros((count, width, FEATURES), dtype=np.float32)
         for row, sample in enumerate(samples):
             shift = length - len(sample.ids) if pad_left else 0
             span = slice(shift, shift + len(sample.ids))
@@ -186,6 +201,7 @@ class Assembler:
             anchors[row, : len(sample.anchors)] = np.asarray(sample.anchors, dtype=np.int64) + shift
             tokens[row, : len(sample.anchors)] = sample.anchor_tokens
             present[row, : len(sample.anchors)] = True
+            matches[row, : len(sample.anchors)] = sample.matches
         intervals = [s.gold_interval or (np.nan, np.nan) for s in samples]
         durations = [s.films[0].duration if s.films else np.nan for s in samples]
         return Batch(
@@ -199,6 +215,7 @@ class Assembler:
             anchors=torch.from_numpy(anchors),
             anchor_tokens=torch.from_numpy(tokens),
             anchor_present=torch.from_numpy(present),
+            matches=torch.from_numpy(matches),
             gold_index=torch.tensor([s.gold_index for s in samples]),
             gold_interval=torch.tensor(intervals, dtype=torch.float32),
             duration=torch.tensor(durations, dtype=torch.float32),

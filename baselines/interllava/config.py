@@ -27,7 +27,7 @@ class InterLlavaConfig:
         keep_timestamp_rows: whether the image Q-Former's text rows are keys of the video Q-Former (TimeChat's way).
         match_code: add the phase-1 similarity of query and frames to the visual tokens (ours).
         lora_rank: LoRA on q, k, v, o of the LLM; 0 trains the whole LLM.
-        stage1_weight: weight of the first stage's score beside the index logits in the final ranking (ours).
+        stage1_weight: weight of the first stage's cosine beside the index logits in the final ranking (ours).
     """
 
     retrieval_frames: int = 12
@@ -50,7 +50,7 @@ class InterLlavaConfig:
     history_tokens: int = 192
     candidates: int = 10
     lora_rank: int = 0
-    stage1_weight: float = 1.0
+    stage1_weight: float = 20.0
 
     def to_dict(self) -> dict[str, Any]:
         """As plain data, for ``config.json``."""

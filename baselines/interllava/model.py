@@ -14,6 +14,7 @@ from transformers import Blip2QFormerConfig, Blip2QFormerModel, LlamaConfig, Lla
 
 from baselines.interllava.assembly import Batch
 from baselines.interllava.config import InterLlavaConfig
+from baselines.interllava.matching import FEATURES
 
 
 class SlidingVideoQFormer(nn.Module):
@@ -75,18 +76,33 @@ class PointerReadout(nn.Module):
     """Adds to the logit of a pointing token how well the present state matches the place that it points at.
 
     Index tokens point at the end of their candidate, time tokens at the visual tokens of their second. The added
-    term is q(h) . k(h_anchor) / sqrt(d); generation still emits the index and the times as text.
+    term is q(h) . k(h_anchor) / sqrt(d) + w(h) . m, with m what the first stage knows of the match there
+    (`baselines.interllava.matching`). Generation still emits the index and the times as text.
     """
 
     def __init__(self, hidden: int) -> None:
         super().__init__()
         self.query = nn.Linear(hidden, hidden)
         self.key = nn.Linear(hidden, hidden)
+        self.weigh = nn.Linear(hidden, FEATURES)
+        nn.init.zeros_(self.weigh.weight)
+        nn.init.zeros_(self.weigh.bias)
 
-    def forward(self, states: Tensor, anchors: Tensor, present: Tensor) -> Tensor:
-        """``[N, hidden]`` states, ``[N, A, hidden]`` anchors, ``[N, A]`` mask -> ``[N, A]``, 0 where absent."""
+    def forward(self, states: Tensor, anchors: Tensor, matches: Tensor, present: Tensor) -> Tensor:
+        """What to add to the logits of the pointing tokens.
+
+        Args:
+            states: ``[N, hidden]``.
+            anchors: ``[N, A, hidden]``.
+            matches: ``[N, A, FEATURES]``.
+            present: ``[N, A]`` boolean.
+
+        Returns:
+            ``[N, A]``, 0 where absent.
+        """
         scores = (self.key(anchors) @ self.query(states).unsqueeze(-1)).squeeze(-1)
-        return (scores / states.shape[-1] ** 0.5).masked_fill(~present, 0.0)
+        known = (matches @ self.weigh(states).unsqueeze(-1)).squeeze(-1)
+        return (scores / states.shape[-1] ** 0.5 + known).masked_fill(~present, 0.0)
 
 
 class InterLlava(nn.Module):
@@ -152,5 +168,5 @@ class InterLlava(nn.Module):
         logits = self.backbone.lm_head(here).float()
         if not batch.anchors.shape[1]:
             return logits
-        scores = self.pointer(here, anchors, batch.anchor_present[rows]).float()
+        scores = self.pointer(here, anchors, batch.matches[rows], batch.anchor_present[rows]).float()
         return logits.scatter_add(1, batch.anchor_tokens[rows], scores)

@@ -104,7 +104,7 @@ class InterLLaVA:
                 scores[row, [place for place, v in enumerate(self.ids) if v not in given]] = -torch.inf
         order = scores.argsort(dim=-1, descending=True, stable=True)
         top = order[:, : self.model.config.candidates]
-        prior = self.model.config.stage1_weight * scores.gather(1, top).log_softmax(-1)
+        prior = self.model.config.stage1_weight * scores.gather(1, top)
         samples = [
             self.assembler.retrieval(turn.dialogue, turn.query, [self.candidates[i] for i in row])
             for turn, row in zip(turns, top.tolist(), strict=True)
