@@ -145,6 +145,4 @@ def _check_ids(root: Path, videos: Sequence[Video], dialogues: Sequence[Dialogue
         for number, turn in enumerate(dialogue.turns, start=1):
             for video_id in (*turn.gold.videos, *(turn.candidates or ())):
                 if split_of.get(video_id, "unknown") not in (None, dialogue.split):
-                    raise IvcrError(
-                        f"{place}, turn {number}: video {video_id!r} is not in the {dialogue.split} corpus"
-                    )
+                    raise IvcrError(f"{place}, turn {number}: video {video_id!r} is not in the {dialogue.split} corpus")

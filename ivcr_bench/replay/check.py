@@ -9,6 +9,7 @@ from itertools import chain
 from typing import NamedTuple
 
 from ivcr_bench.data.dataset import Corpus
+from ivcr_bench.errors import IvcrError
 from ivcr_bench.replay.loop import Batch, play
 from ivcr_bench.schema import INTENTS, Dialogue, HistoryMode, Request, Response, Scope, SubmissionTurn
 from ivcr_bench.systems.protocol import System
@@ -107,6 +108,8 @@ def _check_prepare(system: System, corpus: Corpus) -> Verdict:
     start = time.perf_counter()
     try:
         system.prepare(corpus)
+    except IvcrError as error:
+        return Verdict("prepares for a corpus", (str(error),))
     except Exception as error:
         lines = traceback.format_exception(error, limit=-3)
         return Verdict("prepares for a corpus", ("".join(lines).rstrip(),))

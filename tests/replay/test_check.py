@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from ivcr_bench.data.dataset import Corpus
+from ivcr_bench.errors import IvcrError
 from ivcr_bench.replay import check
 from ivcr_bench.replay.check import check_system
 from ivcr_bench.replay.check_dialogues import check_dialogues
@@ -110,6 +111,16 @@ def test_a_system_that_cannot_be_prepared_is_asked_nothing():
     [verdict] = check_system(system, DIALOGUES, CORPUS)
     assert verdict.failed
     assert verdict.problems[0].endswith("IndexError: list index out of range")
+
+
+def test_what_a_person_can_act_on_needs_no_traceback():
+    def prepare(corpus):
+        raise IvcrError("the server is down")
+
+    system = Good()
+    system.prepare = prepare
+    [verdict] = check_system(system, DIALOGUES, CORPUS)
+    assert verdict.problems == ("the server is down",)
 
 
 @pytest.mark.parametrize("intents", [frozenset(), frozenset({"video"})])

@@ -85,11 +85,7 @@ def test_turn_counts_and_languages(world):
 
 def test_relevant_sets_are_small(world):
     sizes = [
-        len(t.gold.videos)
-        for d in world[1]
-        if d.split == "test"
-        for t in d.turns
-        if t.intent == "video_retrieval"
+        len(t.gold.videos) for d in world[1] if d.split == "test" for t in d.turns if t.intent == "video_retrieval"
     ]
     assert np.mean(sizes) <= 1.7
     assert max(sizes) <= 3
