@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+from collections.abc import Sequence
 from importlib.metadata import EntryPoint
 from importlib.util import find_spec
 from pathlib import Path
@@ -10,6 +11,10 @@ from typing import NamedTuple
 
 from ivcr_bench.schema import INTENTS, Intent
 from ivcr_bench.systems.registry import ORACLE, registered
+
+
+_PARTS: dict[str, tuple[Intent, ...]] = {"rank": ("video_retrieval",), "localise": ("moment_retrieval",)}
+"""Method -> what a part of a system that has it is for."""
 
 
 class Listed(NamedTuple):
@@ -37,17 +42,24 @@ def _source(entry: EntryPoint) -> str:
 
 
 def _intents(entry: EntryPoint) -> tuple[Intent, ...] | None:
-    """The names of intents in ``intents = ...`` of the class's body; ``INTENTS`` there stands for all."""
+    """What the entry's class, or the class that its function returns, says in its body."""
     tree = _syntax_tree(entry.module)
-    classes = {node.name: node for node in ast.walk(tree) if isinstance(node, ast.ClassDef)} if tree else {}
-    found = classes.get(entry.attr)
-    for statement in found.body if found else ():
-        value = _value_of(statement, "intents")
-        if value is not None:
-            words = {node.value for node in ast.walk(value) if isinstance(node, ast.Constant)}
-            names = {node.id for node in ast.walk(value) if isinstance(node, ast.Name)}
-            return INTENTS if "INTENTS" in names else tuple(intent for intent in INTENTS if intent in words)
-    return None
+    nodes = tree.body if tree else []
+    classes = {node.name: node for node in nodes if isinstance(node, ast.ClassDef)}
+    makes = {node.name: node.returns for node in nodes if isinstance(node, ast.FunctionDef)}
+    returns = makes.get(entry.attr)
+    found = classes.get(ast.unparse(returns).strip("'") if returns else entry.attr)
+    return _said_in(found.body) if found else None
+
+
+def _said_in(body: Sequence[ast.stmt]) -> tuple[Intent, ...] | None:
+    """The intents named in ``intents = ...``, where ``INTENTS`` stands for all; else what its methods are for."""
+    for value in filter(None, (_value_of(statement, "intents") for statement in body)):
+        words = {node.value for node in ast.walk(value) if isinstance(node, ast.Constant)}
+        names = {node.id for node in ast.walk(value) if isinstance(node, ast.Name)}
+        return INTENTS if "INTENTS" in names else tuple(intent for intent in INTENTS if intent in words)
+    methods = {statement.name for statement in body if isinstance(statement, ast.FunctionDef)}
+    return next((intents for method, intents in _PARTS.items() if method in methods), None)
 
 
 def _value_of(statement: ast.stmt, name: str) -> ast.expr | None:

@@ -155,16 +155,26 @@ def test_listing_tells_what_each_can_do_without_importing(monkeypatch, tmp_path)
         "class Finder:\n    intents = frozenset({'video_retrieval'})\n"
         "class All:\n    intents: frozenset = frozenset(INTENTS)\n"
         "class Silent(All):\n    pass\n"
+        "class Ranker:\n    def rank(self, requests): ...\n"
+        "def make(weights=None) -> Ranker: ...\n"
     )
     monkeypatch.syspath_prepend(tmp_path)
     entries = [
-        EntryPoint(name.lower(), f"never_imported:{name}", registry.GROUP) for name in ("Finder", "All", "Silent")
+        EntryPoint(name.lower(), f"never_imported:{name}", registry.GROUP)
+        for name in ("Finder", "All", "Silent", "make")
     ]
     entries.append(EntryPoint("lost", "no_such_module:X", registry.GROUP))
     monkeypatch.setattr(registry, "entry_points", lambda group: entries)
     found = {listed.name: listed.intents for listed in list_systems()}
     all_intents = ("video_retrieval", "moment_retrieval", "natural_dialogue")
-    expected = {"all": all_intents, "finder": ("video_retrieval",), "lost": None, "oracle": all_intents, "silent": None}
+    expected = {
+        "all": all_intents,
+        "finder": ("video_retrieval",),
+        "lost": None,
+        "make": ("video_retrieval",),
+        "oracle": all_intents,
+        "silent": None,
+    }
     assert found == expected
 
 
