@@ -12,7 +12,6 @@ from typing import NamedTuple
 from ivcr_bench.schema import INTENTS, Intent
 from ivcr_bench.systems.registry import ORACLE, registered
 
-
 _PARTS: dict[str, tuple[Intent, ...]] = {"rank": ("video_retrieval",), "localise": ("moment_retrieval",)}
 """Method -> what a part of a system that has it is for."""
 
