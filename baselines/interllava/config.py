@@ -50,7 +50,7 @@ class InterLlavaConfig:
     history_tokens: int = 192
     candidates: int = 10
     lora_rank: int = 0
-    stage1_weight: float = 20.0
+    stage1_weight: float = 40.0
 
     def to_dict(self) -> dict[str, Any]:
         """As plain data, for ``config.json``."""

@@ -24,6 +24,9 @@ from ivcr_bench.progress import track
 from ivcr_bench.schema import INTENTS, Intent, Moment, Request, Response
 from ivcr_bench.systems.protocol import VideoRetriever
 
+LISTED = 100
+"""Films listed in an answer."""
+
 CHUNK = 16
 """Prompts with films that are decoded at once; bounds memory whatever the harness's batch size is."""
 
@@ -111,7 +114,7 @@ class InterLLaVA:
         ]
         reranked, answers = choose_index(self.model, self.assembler, samples, prior)
         best = top.gather(1, reranked.argsort(dim=-1, descending=True, stable=True))
-        ranking = torch.cat([best, order[:, top.shape[1] :]], dim=1).tolist()
+        ranking = torch.cat([best, order[:, top.shape[1] :]], dim=1)[:, :LISTED].tolist()
         return [
             turn.respond(answer, videos=tuple(self.ids[place] for place in places))
             for turn, places, answer in zip(turns, ranking, answers, strict=True)

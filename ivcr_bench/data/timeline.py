@@ -15,8 +15,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-_JUMP_PACKETS = 6
-"""Jumping to a keyframe costs about as much as decoding so many small frames (``benchmarks/decode.py``)."""
+_JUMP_PACKETS = 2
+"""Decoding jumps to a later keyframe if that leaves out more packets than this (``benchmarks/decode.py --jumps``)."""
 
 
 def uniform_ticks(span: int, n: int) -> list[int]:
@@ -112,7 +112,7 @@ class Timeline:
         run: list[int] = []
         for pts in wanted:
             entry = self._entry(pts)
-            if run and entry - end > _JUMP_PACKETS:
+            if run and entry - end - 1 > _JUMP_PACKETS:
                 yield start, run
                 start, run = entry, []
             run.append(pts)

@@ -81,10 +81,10 @@ def test_the_frame_on_screen_is_the_last_one_that_has_started(film, ticks):
 
 
 def test_a_jump_is_made_only_where_it_leaves_out_enough():
-    # Groups of 10 packets, I-frames only followed by P-frames: frame 3 then frame 12. Decoding on from packet 3
-    # to keyframe 10 would cost 10 - 3 = 7 packets more than jumping there: a jump pays at 6, not at 7.
+    # Groups of 10 packets without B-frames: frame 3, then frame 12, whose keyframe is packet 10. A jump from one
+    # to the other leaves out packets 4 to 9: it pays if that is more than 5, not if it must be more than 6.
     film = Timeline.of([PacketTimes(i, i, 1, i % 10 == 0, False) for i in range(40)], Fraction(1), counted=False)
-    for jump, runs in ((6, [(0, [3]), (10, [12])]), (7, [(0, [3, 12])])):
+    for jump, runs in ((5, [(0, [3]), (10, [12])]), (6, [(0, [3, 12])])):
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(timeline, "_JUMP_PACKETS", jump)
             assert list(film.runs([3, 12])) == runs

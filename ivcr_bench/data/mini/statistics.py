@@ -18,7 +18,7 @@ def describe(dialogues: Sequence[Dialogue], split: Split) -> dict[str, float]:
     chosen = [dialogue for dialogue in dialogues if dialogue.split == split]
     turns = [turn for dialogue in chosen for turn in dialogue.turns]
     later = [turn for dialogue in chosen for turn in dialogue.turns[1:]]
-    intents = Counter(turn.intent for turn in turns)
+    intents: Counter[str] = Counter(turn.intent for turn in turns)
     relevant = [len(turn.gold.videos) for turn in turns if turn.intent == "video_retrieval"]
     return {
         "dialogues": len(chosen),
