@@ -59,7 +59,7 @@ def shots(training=TRAINING):
 
 def dialogues():
     features = {film.video_id: torch.randn(8, 2, 8) for film in FILMS}
-    queries = [Query("a red star", ("a",)), Query("the sea [SEP] in the snow", ("b", "c"))]
+    queries = [Query("a red star", ("a",)), Query("the sea / in the snow", ("b", "c"))]
     return DialogueBatches(queries, features, TOKENIZER, CONFIG, TRAINING, seed=0)
 
 
@@ -134,4 +134,4 @@ def test_a_missing_file_is_named(tmp_path):
 
 def test_the_first_stage_reads_what_the_user_said():
     request = Request("d", 2, "en", "the same in snow", (Exchange("a star at night", None),))
-    assert dialogue_text(request) == "a star at night [SEP] the same in snow"
+    assert dialogue_text(request) == "a star at night / the same in snow"
