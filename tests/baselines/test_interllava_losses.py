@@ -55,7 +55,10 @@ def test_index_loss_does_not_depend_on_the_order_of_candidates():
 
 def test_no_turn_of_a_kind_gives_zero_with_a_gradient():
     logits = torch.zeros(0, 10, requires_grad=True)
-    index_loss(logits, torch.zeros(0, dtype=torch.long), torch.zeros(0, 10, dtype=torch.bool)).backward()
+    loss = index_loss(logits, torch.zeros(0, dtype=torch.long), torch.zeros(0, 10, dtype=torch.bool))
+    loss.backward()
+    assert loss.item() == 0.0
+    assert logits.grad is not None
 
 
 @pytest.mark.parametrize(
