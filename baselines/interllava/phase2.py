@@ -15,14 +15,15 @@ import numpy as np
 import torch
 from torch import nn
 from torch.utils.data import Dataset as TorchDataset
-from transformers import Trainer, TrainingArguments
+from transformers import TrainingArguments
 from transformers.trainer_utils import get_last_checkpoint
 
 from baselines.interllava import prompts
 from baselines.interllava.assembly import Assembler, Batch, FilmFrames, Sample
 from baselines.interllava.config import TrainingConfig
 from baselines.interllava.model import InterLlava
-from baselines.interllava.objective import loss_parts
+from baselines.interllava.objective import loss_parts, official_terms
+from baselines.interllava.phase1_training import LossPartsTrainer
 from baselines.interllava.routing import Route
 from ivcr_bench.schema import Dialogue, Exchange, Turn, gold_answer
 
@@ -118,40 +119,28 @@ class StepBundles(TorchDataset[dict[str, Any]]):
         return text_sample_of(self.turns[int(rng.integers(len(self.turns)))], self.assembler)
 
 
-class Phase2Trainer(Trainer):
-    """Sums equation 4 over the batches of a step and logs its parts."""
+class Phase2Trainer(LossPartsTrainer):
+    """Sums equation 4 over the batches of a step."""
 
     def __init__(self, assembler: Assembler, training: TrainingConfig, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.assembler, self.training = assembler, training
-        self.sums: dict[str, float] = {"l_m": 0.0, "l_v": 0.0, "l_c": 0.0}
-        self.counted = 0
 
-    def compute_loss(  # noqa: D102
-        self,
-        model: nn.Module,
-        inputs: dict[str, Any],
-        return_outputs: bool = False,
-        num_items_in_batch: torch.Tensor | int | None = None,
-    ) -> Any:
+    def parts(self, model: nn.Module, inputs: dict[str, Any]) -> dict[str, torch.Tensor]:
+        """The weighted losses; ``official`` is logged as the published code would, and has no gradient."""
         assert isinstance(model, nn.ModuleDict)
         interllava = cast(InterLlava, model["interllava"])
         batches = [Batch(**tensors) for tensors in inputs["batches"]]
-        parts = [loss_parts(interllava, batch, self.assembler) for batch in batches]
-        total = torch.stack(
-            [part.total(self.training.alpha, self.training.beta, self.training.loss_mode) for part in parts]
-        ).sum()
-        self.sums["l_m"] += sum(part.language.item() for part in parts) / len(parts)
-        self.sums["l_v"] += sum(part.index.item() for part in parts)
-        self.sums["l_c"] += sum(part.interval.item() for part in parts)
-        self.counted += 1
-        return (total, {}) if return_outputs else total
-
-    def log(self, logs: dict[str, float], *args: Any, **kwargs: Any) -> None:  # noqa: D102
-        if self.counted and "loss" in logs:
-            logs |= {name: round(value / self.counted, 4) for name, value in self.sums.items()}
-            self.sums, self.counted = dict.fromkeys(self.sums, 0.0), 0
-        super().log(logs, *args, **kwargs)
+        losses = [loss_parts(interllava, batch, self.assembler) for batch in batches]
+        language = torch.stack([loss.language for loss in losses]).sum()
+        if self.training.loss_mode == "official_logged":
+            terms = [term for batch in batches for term in official_terms(interllava, batch, self.assembler)]
+            return {"l_m": language, "official": torch.tensor(terms).mean()}
+        return {
+            "l_m": language,
+            "l_v": self.training.alpha * torch.stack([loss.index for loss in losses]).sum(),
+            "l_c": self.training.beta * torch.stack([loss.interval for loss in losses]).sum(),
+        }
 
 
 def train_phase2(
