@@ -14,9 +14,11 @@ from ivcr_bench.errors import IvcrError
 COMMANDS = {
     "check": "Try your system on a dozen tiny dialogues before a long run.",
     "data": "Make and inspect datasets.",
+    "export": "Write a submission in the formats of other evaluators.",
     "run": "Replay the dialogues of a dataset against a system.",
     "score": "Score a submission.",
     "systems": "List the systems that --system accepts.",
+    "table": "Lay reports below the paper's tables.",
     "train": "Train a model of this repository.",
 }
 """Subcommand -> its one-line help; subcommand NAME lives in ``ivcr_bench.cli.NAME`` as ``command``."""
