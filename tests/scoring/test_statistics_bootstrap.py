@@ -2,14 +2,10 @@
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
-from hypothesis.extra.numpy import arrays
 from scipy import stats
 
-from ivcr_bench.scoring.statistics.bootstrap import bootstrap_sums, bootstrap_values, percentile_interval
+from ivcr_bench.scoring.statistics.bootstrap import bootstrap_sums, percentile_interval
 from ivcr_bench.scoring.statistics.resampling import GROUPS, RESAMPLES, resample_counts, unit_sums
-from ivcr_bench.scoring.text import bleu
 
 
 def ratio(sums):
@@ -19,7 +15,7 @@ def ratio(sums):
 
 
 def interval(units):
-    return np.stack(percentile_interval(bootstrap_values(units, ratio)))
+    return np.stack(percentile_interval(ratio(bootstrap_sums(units))))
 
 
 def test_sums_are_those_of_the_drawn_units():
@@ -39,23 +35,17 @@ def test_sums_of_whole_numbers_are_exact_where_float32_is_not():
     assert (counts.astype(np.float32) @ units.astype(np.float32) != exact).any()
 
 
-@settings(max_examples=20, deadline=None)
-@given(arrays(float, (6, 4), elements=st.integers(0, 3)), st.lists(st.integers(0, 3), min_size=1, max_size=9))
-def test_adding_permuting_and_repeating_columns_changes_no_other_column(units, columns):
+def test_other_columns_change_no_column():
+    """Every system and metric meets the same resamples."""
+    units = np.random.default_rng(3).integers(0, 9, (40, 4)).astype(float)
+    columns = [2, 2, 0]
     np.testing.assert_array_equal(bootstrap_sums(units[:, columns]), bootstrap_sums(units)[:, columns])
-
-
-def test_values_are_figures_of_sums():
-    units = np.random.default_rng(3).integers(1, 9, (30, 10)).astype(float)
-    values = bootstrap_values(units, bleu)
-    assert values.shape == (RESAMPLES,)
-    np.testing.assert_array_equal(values, bleu(bootstrap_sums(units)))
 
 
 @pytest.mark.parametrize("units", [25, 400])
 def test_the_interval_of_a_mean_is_scipys(units):
     scores = np.random.default_rng(4).exponential(size=units)
-    low, high = percentile_interval(bootstrap_values(np.column_stack([scores, np.ones(units)]), ratio))
+    low, high = interval(np.column_stack([scores, np.ones(units)]))
     theirs = stats.bootstrap(
         (scores,), np.mean, n_resamples=100_000, method="percentile", rng=np.random.default_rng(5), batch=2_000
     )

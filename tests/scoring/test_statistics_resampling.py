@@ -10,7 +10,6 @@ from ivcr_bench.scoring.statistics.resampling import (
     CELLS,
     GROUPS,
     RESAMPLES,
-    labelled_unit_sums,
     resample_counts,
     swap_signs,
     unit_sums,
@@ -49,16 +48,6 @@ def test_unit_sums_are_those_of_a_loop():
     for row, index in enumerate(dialogue):
         expected[unit[index]] += statistics[row]
     np.testing.assert_allclose(unit_sums(statistics, dialogue, 2 * GROUPS), expected, rtol=1e-12)
-
-
-def test_labelled_unit_sums_are_those_of_each_labels_turns():
-    random = np.random.default_rng(2)
-    dialogue, label = np.sort(random.integers(0, 30, 200)), random.integers(-1, 3, 200)
-    statistics = random.integers(0, 9, (200, 2)).astype(float)
-    sums = labelled_unit_sums(statistics, dialogue, 30, label, 3)
-    for index in range(3):
-        of_label = statistics * (label == index)[:, None]
-        np.testing.assert_array_equal(sums[index], unit_sums(of_label, dialogue, 30))
 
 
 @pytest.mark.parametrize("units", [1, 7, 300, GROUPS])

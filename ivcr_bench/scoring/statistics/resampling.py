@@ -58,33 +58,8 @@ def unit_sums(statistics: Sums, dialogue: Integers, dialogues: int) -> Sums:
     >>> unit_sums(np.array([[1.0, 1], [0, 1], [1, 1]]), np.array([0, 0, 1]), 2).tolist()
     [[1.0, 2.0], [1.0, 1.0]]
     """
-    return labelled_unit_sums(statistics, dialogue, dialogues, np.zeros(len(dialogue), np.int64), 1)[0, ...]
-
-
-def labelled_unit_sums(
-    statistics: Sums, dialogue: Integers, dialogues: int, label: Integers, labels: int
-) -> NDArray[np.float64]:
-    """`unit_sums` of the turns of each label, in one pass; a turn without a label has a negative one.
-
-    Args:
-        statistics: float64 ``[turns, columns]``.
-        dialogue: index of each turn's dialogue ``[turns]``.
-        dialogues: how many there are.
-        label: of each turn ``[turns]``, below ``labels``.
-        labels: how many there are.
-
-    Returns:
-        float64 ``[labels, units, columns]``.
-    """
-    units = min(dialogues, GROUPS)
-    cell = units_of(dialogues)[dialogue] + label.astype(np.int64) * units
-    labelled = label >= 0
-    if not labelled.all():
-        cell, statistics = cell[labelled], statistics[labelled]
-    sums = np.empty((labels, units, statistics.shape[1]))
-    for column in range(statistics.shape[1]):
-        sums[..., column] = np.bincount(cell, statistics[:, column], labels * units).reshape(labels, units)
-    return sums
+    unit, units = units_of(dialogues)[dialogue], min(dialogues, GROUPS)
+    return np.stack([np.bincount(unit, column, units) for column in statistics.T], axis=1)
 
 
 def resample_counts(units: int) -> Iterator[Sums]:
