@@ -2,6 +2,8 @@
 
 Each is a frozen ``msgspec.Struct`` that knows its own JSON form; `ivcr_bench.jsonl` reads and writes files of
 them. Validation happens here and only here, so that code behind the boundary can trust what it holds.
+None holds a reference to itself, so those that come by the hundred thousand are kept from the garbage collector
+(``gc=False``), which would otherwise spend longer walking them than reading them takes.
 
 Times are seconds from the start of the film. Turn numbers count from 1. Lists are ordered best first.
 """
@@ -22,6 +24,8 @@ HistoryMode = Literal["own", "gold"]
 Scope = Literal["corpus", "candidates"]
 
 INTENTS: tuple[Intent, ...] = get_args(Intent)
+BEHAVIOURS: tuple[Behaviour, ...] = get_args(Behaviour)
+LANGUAGES: tuple[Language, ...] = get_args(Language)
 STATUSES: tuple[Status, ...] = get_args(Status)
 
 Id = Annotated[str, Meta(min_length=1, max_length=512)]
@@ -48,8 +52,12 @@ class Video(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True)
     category: str | None = None
     title: str | None = None
 
+    def in_corpus_of(self, split: Split) -> bool:
+        """Whether queries of ``split`` range over this film."""
+        return self.split in (None, split)
 
-class Gold(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+
+class Gold(Struct, frozen=True, gc=False, forbid_unknown_fields=True, omit_defaults=True):
     """What a turn should have been answered with.
 
     Attributes:
@@ -68,7 +76,7 @@ class Gold(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
             _require_interval(start, end)
 
 
-class Turn(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+class Turn(Struct, frozen=True, gc=False, forbid_unknown_fields=True, omit_defaults=True):
     """One user utterance and its gold answer.
 
     Attributes:
@@ -90,7 +98,7 @@ class Turn(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
             raise ValueError("gold.moments is empty, expected an interval for moment_retrieval")
 
 
-class Dialogue(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+class Dialogue(Struct, frozen=True, gc=False, forbid_unknown_fields=True, omit_defaults=True):
     """A conversation of one user with one system; ``type`` is the pattern (0..7, see docs/ivcr-mini.md)."""
 
     dialogue_id: Id
@@ -106,7 +114,7 @@ class Dialogue(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=Tr
                 raise ValueError(f"turn {number} depends_on {late[0]}, expected earlier turns only")
 
 
-class Moment(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+class Moment(Struct, frozen=True, gc=False, forbid_unknown_fields=True, omit_defaults=True):
     """An interval of a film, in seconds."""
 
     video_id: Id
@@ -129,7 +137,7 @@ class Answer(Struct, frozen=True):
     text: str = ""
 
 
-class Response(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True, kw_only=True):
+class Response(Struct, frozen=True, gc=False, forbid_unknown_fields=True, omit_defaults=True, kw_only=True):
     """A system's answer to one request.
 
     Attributes:
@@ -172,7 +180,7 @@ class Request(Struct, frozen=True):
     candidates: tuple[Id, ...] | None = None
 
 
-class SubmissionTurn(Response, frozen=True, forbid_unknown_fields=True, omit_defaults=True, kw_only=True):
+class SubmissionTurn(Response, frozen=True, gc=False, forbid_unknown_fields=True, omit_defaults=True, kw_only=True):
     """One line of ``submission.jsonl``: a response, and the turn that it answers."""
 
     dialogue_id: Id

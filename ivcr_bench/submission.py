@@ -1,25 +1,25 @@
 """Submissions: what a system answered, read from and written to ``submission.jsonl``.
 
-Reading (`read_submission`) checks the form of each line, `check_submission` checks it against the dataset. Both list
-every fault of a file, up to `MAX_FAULTS`, and repair nothing: a file is scored as it stands or not at all.
+A file is read as a stream (`open_submission`), since one of paper size does not fit twice into anyone's memory, or as
+a whole (`read_submission`). Either way every fault of a file is listed, up to `MAX_FAULTS`, and nothing is repaired:
+a file is scored as it stands or not at all.
 """
 
 from __future__ import annotations
 
 import gzip
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from difflib import get_close_matches
-from itertools import chain, islice
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from itertools import chain
 from pathlib import Path
-from typing import NoReturn
+from typing import Protocol
 
 import msgspec
 
-from ivcr_bench.data.dataset import Corpus, Dataset
 from ivcr_bench.errors import IvcrError
 from ivcr_bench.jsonl import decode_line, encode_line, iter_lines, write_atomically
-from ivcr_bench.schema import Dialogue, Response, Split, SubmissionHeader, SubmissionTurn
+from ivcr_bench.schema import Response, SubmissionHeader, SubmissionTurn
+from ivcr_bench.suggest import nearest
 
 MAX_FAULTS = 20
 GRACE_SECONDS = 1.0
@@ -29,9 +29,63 @@ _HEADER_DECODER = msgspec.json.Decoder(SubmissionHeader)
 _TURN_DECODER = msgspec.json.Decoder(SubmissionTurn)
 
 
+class Faults:
+    """The faults of one file, collected so that its author sees them all at once.
+
+    Args:
+        path: the file's name, for messages.
+    """
+
+    def __init__(self, path: str | Path) -> None:
+        self._path = path
+        self._messages: list[str] = []
+
+    def add(self, line: int, fault: str) -> None:
+        """Note ``fault`` of ``line``.
+
+        Raises:
+            IvcrError: there are more than `MAX_FAULTS` by now.
+        """
+        self.add_message(f"{self._path}:{line}: {fault}")
+
+    def add_message(self, message: str) -> None:
+        """Note a fault whose message names file and line already; raises as `add`."""
+        self._messages.append(message)
+        if len(self._messages) > MAX_FAULTS:
+            self.raise_any()
+
+    def raise_any(self) -> None:
+        """Raise one `IvcrError` for all faults so far, if there are any."""
+        if not self._messages:
+            return
+        if len(self._messages) == 1:
+            raise IvcrError(self._messages[0])
+        more = len(self._messages) > MAX_FAULTS
+        count = f"more than {MAX_FAULTS} faults, the first are" if more else f"{len(self._messages)} faults"
+        raise IvcrError("\n  ".join([f"{self._path}: {count}:", *self._messages[:MAX_FAULTS]]))
+
+
+class AnswerSource(Protocol):
+    """Answers to be checked and scored, from a file or from memory.
+
+    Attributes:
+        header: how the answers came about; ``None`` where nobody said.
+        path: a name, for messages.
+    """
+
+    @property
+    def header(self) -> SubmissionHeader | None: ...  # noqa: D102
+    @property
+    def path(self) -> str | Path: ...  # noqa: D102
+
+    def numbered(self, faults: Faults) -> Iterator[tuple[int, SubmissionTurn]]:
+        """Yield (line number, answer); malformed lines are added to ``faults`` and left out."""
+        ...
+
+
 @dataclass(frozen=True)
 class Submission:
-    """All answers of one system.
+    """All answers of one system, in memory.
 
     Attributes:
         header: how the answers came about; ``None`` where the file has no header.
@@ -42,20 +96,64 @@ class Submission:
     header: SubmissionHeader | None
     turns: tuple[SubmissionTurn, ...]
     lines: tuple[int, ...] = ()
+    path: str | Path = field(default="submission", compare=False)
 
-    def line(self, index: int) -> int:
-        """The line (1-based) on which ``turns[index]`` stands, or will stand once written."""
-        return self.lines[index] if self.lines else index + 1 + (self.header is not None)
+    def numbered(self, faults: Faults) -> Iterator[tuple[int, SubmissionTurn]]:
+        """Yield (line number, answer), the line being where the answer stands, or will stand once written."""
+        first = 1 if self.header is None else 2
+        return zip(self.lines or range(first, first + len(self.turns)), self.turns, strict=True)
 
 
-class _Probe(msgspec.Struct):
-    """Tells a header from an answer without reading either."""
+class SubmissionFile:
+    """A submission that is read while it is iterated over, which can be done once; made by `open_submission`."""
 
-    format: object = None
+    def __init__(self, path: str | Path) -> None:
+        self.path = path
+        self.header: SubmissionHeader | None = None
+        self._lines = iter_lines(path)
+        first = next(self._lines, None)
+        if first is not None and _is_header(first[1]):
+            self.header = decode_line(first[1], _HEADER_DECODER, path, first[0])
+        elif first is not None:
+            self._lines = chain([first], self._lines)
+
+    def numbered(self, faults: Faults) -> Iterator[tuple[int, SubmissionTurn]]:
+        """Yield (line number, answer); malformed lines are added to ``faults`` and left out.
+
+        Raises:
+            IvcrError: the file cannot be read on, has too many malformed lines, or holds no answer.
+        """
+        empty = True
+        for number, line in self._lines:
+            empty = False
+            try:
+                answer = decode_line(line, _TURN_DECODER, self.path, number)
+            except IvcrError as error:
+                late = _is_header(line)
+                message = f"{self.path}:{number}: found a header, expected one on line 1 only" if late else str(error)
+                faults.add_message(message)
+            else:
+                yield number, answer
+        if empty:
+            found = "a header and no answers" if self.header else "an empty file"
+            hint = "see docs/submission-format.md"
+            raise IvcrError(f"{self.path}: found {found}, expected one answer a line", hint=hint)
+
+
+def open_submission(path: str | Path) -> SubmissionFile:
+    """Open a submission; the first line may be a header, known by its ``format`` field, and is read at once.
+
+    Args:
+        path: a ``.jsonl`` or ``.jsonl.gz`` file, or ``-`` for standard input.
+
+    Raises:
+        IvcrError: the file cannot be opened, or its header is malformed.
+    """
+    return SubmissionFile(path)
 
 
 def read_submission(path: str | Path) -> Submission:
-    """Read a submission; the first line may be a header, known by its ``format`` field.
+    """Read a whole submission.
 
     Args:
         path: a ``.jsonl`` or ``.jsonl.gz`` file, or ``-`` for standard input.
@@ -63,29 +161,10 @@ def read_submission(path: str | Path) -> Submission:
     Raises:
         IvcrError: the file cannot be read, holds no answer, or some of its lines are malformed (all are listed).
     """
-    header: SubmissionHeader | None = None
-    turns: list[SubmissionTurn] = []
-    lines: list[int] = []
-    faults: list[str] = []
-    for number, line in iter_lines(path):
-        first = not (turns or header or faults)
-        try:
-            if first and _is_header(line):
-                header = decode_line(line, _HEADER_DECODER, path, number)
-            else:
-                turns.append(decode_line(line, _TURN_DECODER, path, number))
-                lines.append(number)
-        except IvcrError as error:
-            late = not first and _is_header(line)
-            faults.append(f"{path}:{number}: found a header, expected one on line 1 only" if late else str(error))
-            if len(faults) > MAX_FAULTS:
-                break
-    if faults:
-        _refuse(path, faults)
-    if not turns:
-        found = "a header and no answers" if header else "an empty file"
-        raise IvcrError(f"{path}: found {found}, expected one answer a line", hint="see docs/submission-format.md")
-    return Submission(header, tuple(turns), tuple(lines))
+    source, faults = open_submission(path), Faults(path)
+    numbered = list(source.numbered(faults))
+    faults.raise_any()
+    return Submission(source.header, tuple(a for _, a in numbered), tuple(n for n, _ in numbered), path)
 
 
 def write_submission(path: str | Path, submission: Submission) -> None:
@@ -101,90 +180,40 @@ def write_submission(path: str | Path, submission: Submission) -> None:
     write_atomically(path, chunks)
 
 
-def check_submission(submission: Submission, dataset: Dataset, split: Split, path: str | Path) -> None:
-    """Check that ``submission`` answers turns of ``split`` with films of its corpus, each turn at most once.
+def answer_faults(response: Response, durations: Mapping[str, float]) -> Iterator[str]:
+    """What makes ``response`` no answer about a corpus: films outside it, moments beyond their film's end.
 
     Args:
-        path: the file's name, for messages.
-
-    Raises:
-        IvcrError: it does not; all faults are listed, up to `MAX_FAULTS`.
-    """
-    header = submission.header
-    if header is not None:
-        _check_header(header, dataset, split, path)
-    dialogues = dataset.split(split)
-    scored = dialogues[: header.limit] if header else dialogues
-    faults = _faults(submission, scored, dataset.corpus(split))
-    found = [f"{path}:{line}: {fault}" for line, fault in islice(faults, MAX_FAULTS + 1)]
-    if found:
-        _refuse(path, found)
-
-
-def answer_faults(response: Response, corpus: Corpus) -> Iterator[str]:
-    """What makes ``response`` no answer about ``corpus``: films outside it, moments beyond their film's end.
+        durations: seconds of each film of the corpus, by film id.
 
     Yields:
         one message a fault, naming field, found and expected.
     """
     for index, video_id in enumerate(response.videos):
-        if video_id not in corpus.by_id:
-            yield _unknown(f"videos[{index}]", video_id, corpus.by_id, "a film of the corpus")
+        if video_id not in durations:
+            yield unknown(f"videos[{index}]", video_id, durations, "a film of the corpus")
     for index, moment in enumerate(response.moments):
-        film = corpus.by_id.get(moment.video_id)
-        if film is None:
-            yield _unknown(f"moments[{index}].video_id", moment.video_id, corpus.by_id, "a film of the corpus")
-        elif moment.end > film.duration + GRACE_SECONDS:
-            hint = " (are these milliseconds?)" if 1000 <= moment.end <= 1000 * film.duration else ""
+        duration = durations.get(moment.video_id)
+        if duration is None:
+            yield unknown(f"moments[{index}].video_id", moment.video_id, durations, "a film of the corpus")
+        elif moment.end > duration + GRACE_SECONDS:
+            hint = " (are these milliseconds?)" if 1000 <= moment.end <= 1000 * duration else ""
             yield (
-                f"field 'moments[{index}].end': found {moment.end:g}, expected at most {film.duration:g}, "
+                f"field 'moments[{index}].end': found {moment.end:g}, expected at most {duration:g}, "
                 f"the seconds that {moment.video_id!r} lasts{hint}"
             )
 
 
-def _check_header(header: SubmissionHeader, dataset: Dataset, split: Split, path: str | Path) -> None:
-    if header.fingerprint not in (None, dataset.card.fingerprint):
-        raise IvcrError(
-            f"{path}: field 'fingerprint': found {header.fingerprint!r}, expected {dataset.card.fingerprint!r} "
-            f"of {dataset.card.name}",
-            hint=f"the answers are about another dataset, {header.dataset or 'unnamed'}; name it with --dataset",
-        )
-    if header.split not in (None, split):
-        raise IvcrError(
-            f"{path}: field 'split': found {header.split!r}, expected {split!r}",
-            hint=f"score it with --split {header.split}",
-        )
+def unknown(name: str, found: str, known: Mapping[str, object], expected: str) -> str:
+    """The message for a field whose value is none of the ``known``, with the nearest of them if there is one."""
+    near = nearest(found, known)
+    return f"field {name!r}: found {found!r}, expected {expected}" + (f" (did you mean {near!r}?)" if near else "")
 
 
-def _faults(submission: Submission, dialogues: Sequence[Dialogue], corpus: Corpus) -> Iterator[tuple[int, str]]:
-    """Every fault of every answer, in file order: (line, message)."""
-    lengths = {dialogue.dialogue_id: len(dialogue.turns) for dialogue in dialogues}
-    first_line: dict[tuple[str, int], int] = {}
-    for index, answer in enumerate(submission.turns):
-        line = submission.line(index)
-        if fault := _turn_fault(answer, lengths):
-            yield line, fault
-        earlier = first_line.setdefault((answer.dialogue_id, answer.turn), line)
-        if earlier != line:
-            repeated = f"turn {answer.turn} of dialogue {answer.dialogue_id!r}"
-            yield line, f"field 'turn': found {repeated} again, expected it once: line {earlier} answers it"
-        for fault in answer_faults(answer, corpus):
-            yield line, fault
+class _Probe(msgspec.Struct):
+    """Tells a header from an answer without reading either."""
 
-
-def _turn_fault(answer: SubmissionTurn, lengths: Mapping[str, int]) -> str | None:
-    length = lengths.get(answer.dialogue_id)
-    if length is None:
-        return _unknown("dialogue_id", answer.dialogue_id, lengths, f"one of the {len(lengths)} dialogues scored")
-    if answer.turn > length:
-        expected = f"1 to {length}, the turns of dialogue {answer.dialogue_id!r}"
-        return f"field 'turn': found {answer.turn}, expected {expected}"
-    return None
-
-
-def _unknown(field: str, found: str, known: Iterable[str], expected: str) -> str:
-    near = get_close_matches(found, known, n=1)
-    return f"field {field!r}: found {found!r}, expected {expected}" + (f" (did you mean {near[0]!r}?)" if near else "")
+    format: object = None
 
 
 def _is_header(line: bytes) -> bool:
@@ -192,12 +221,3 @@ def _is_header(line: bytes) -> bool:
         return msgspec.json.decode(line, type=_Probe).format is not None
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return False
-
-
-def _refuse(path: str | Path, faults: list[str]) -> NoReturn:
-    """Raise one error for all ``faults``; a fault more than `MAX_FAULTS` stands for any number of them."""
-    if len(faults) == 1:
-        raise IvcrError(faults[0])
-    more = len(faults) > MAX_FAULTS
-    count = f"more than {MAX_FAULTS} faults, the first are" if more else f"{len(faults)} faults"
-    raise IvcrError("\n  ".join([f"{path}: {count}:", *faults[:MAX_FAULTS]]))

@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, get_args
 
 import click
 
-from ivcr_bench.errors import IvcrError
-from ivcr_bench.schema import Split, SubmissionHeader
+from ivcr_bench.schema import Split
 
 if TYPE_CHECKING:
-    from ivcr_bench.data.dataset import Dataset
+    from ivcr_bench.scoring.outcomes import Outcomes
+    from ivcr_bench.submission import SubmissionFile
 
 
 @click.command()
@@ -23,8 +23,28 @@ if TYPE_CHECKING:
     "--split", type=click.Choice(get_args(Split)), help="Which split.  [default: as its header says, else test]"
 )
 @click.option("--ungated", is_flag=True, help="Score answers under another intent than was asked for, too.")
+@click.option(
+    "--gold-history",
+    metavar="SUBMISSION",
+    help="The same system's answers with gold history: adds what it loses from gold to own history.",
+)
 @click.option("--json", "json_path", type=click.Path(path_type=Path), help="Write all figures to this file, too.")
-def command(submission: str, dataset: str | None, split: Split | None, ungated: bool, json_path: Path | None) -> None:
+@click.option(
+    "--export",
+    "table_path",
+    type=click.Path(path_type=Path),
+    metavar="FILE.csv|FILE.parquet",
+    help="Write how each turn went to this file, too.",
+)
+def command(
+    submission: str,
+    dataset: str | None,
+    split: Split | None,
+    ungated: bool,
+    gold_history: str | None,
+    json_path: Path | None,
+    table_path: Path | None,
+) -> None:
     """Score SUBMISSION (.jsonl, .jsonl.gz, or - for standard input).
 
     Every gold turn counts: one without an answer is wrong. Figures are given for the three ways in which errors
@@ -33,30 +53,39 @@ def command(submission: str, dataset: str | None, split: Split | None, ungated: 
     \b
     Examples:
       ivcr-bench score runs/interllava/submission.jsonl
-      ivcr-bench score submission.jsonl.gz --json report.json
+      ivcr-bench score submission.jsonl.gz --json report.json --export outcomes.csv
+      ivcr-bench score own.jsonl --gold-history gold.jsonl
       python my_system.py | ivcr-bench score - --dataset mini --split val
     """
-    from ivcr_bench.scoring.report import score, write_report
+    from ivcr_bench.scoring.report import report_on, write_report
     from ivcr_bench.scoring.tables import render
-    from ivcr_bench.submission import check_submission, read_submission
+    from ivcr_bench.submission import open_submission
 
-    answers = read_submission(submission)
-    opened = _open_dataset(dataset, answers.header)
-    split = split or (answers.header and answers.header.split) or "test"
-    check_submission(answers, opened, split, submission)
-    report = score(opened, split, answers, gated=not ungated)
+    source = open_submission(submission)
+    outcomes, forced = _judge(source, gold_history, dataset, split, gated=not ungated)
+    report = report_on(outcomes, source.header, gated=not ungated, teacher_forced=forced)
     if json_path is not None:
         write_report(json_path, report)
+    if table_path is not None:
+        from ivcr_bench.scoring.export import export_outcomes
+
+        export_outcomes(table_path, outcomes, report.system or "unnamed")
     click.echo(render(report), nl=False)
 
 
-def _open_dataset(spec: str | None, header: SubmissionHeader | None) -> Dataset:
-    """The dataset that the user names; else the one that the header names, if it is known here; else mini."""
-    from ivcr_bench.data.catalog import open_dataset
+def _judge(
+    source: SubmissionFile, gold_history: str | None, dataset: str | None, split: Split | None, *, gated: bool
+) -> tuple[Outcomes, Outcomes | None]:
+    """The outcomes of ``source``, and of the answers with gold history; the gold turns are let go on return."""
+    from ivcr_bench.scoring.gold import gold_of
+    from ivcr_bench.scoring.outcomes import judge_turns
+    from ivcr_bench.scoring.report import require_history
+    from ivcr_bench.submission import open_submission
 
-    if spec is None and header is not None and header.dataset is not None:
-        try:
-            return open_dataset(header.dataset)
-        except IvcrError:
-            pass
-    return open_dataset(spec or "mini")
+    gold = gold_of(source.header, dataset, split)
+    if gold_history is None:
+        return judge_turns(gold, source, gated=gated), None
+    forced = open_submission(gold_history)
+    require_history(source, "own")
+    require_history(forced, "gold")
+    return judge_turns(gold, source, gated=gated), judge_turns(gold, forced, gated=gated)

@@ -18,7 +18,16 @@ MINI_NAME = re.compile(r"mini(?:-seed(?P<seed>\d{1,9})(?:-(?P<scale>test|paper))
 
 
 def open_dataset(spec: str) -> Dataset:
-    """The dataset that ``spec`` names.
+    """The dataset that ``spec`` names, in memory.
+
+    Raises:
+        IvcrError: there is no such dataset, or it is broken.
+    """
+    return load_folder(find_dataset(spec))
+
+
+def find_dataset(spec: str) -> Path:
+    """The folder of the dataset that ``spec`` names.
 
     Args:
         spec: ``mini``; ``mini-seedN``, ``mini-seedN-test`` or ``mini-seedN-paper``, which are IVCR-Mini of another
@@ -26,17 +35,17 @@ def open_dataset(spec: str) -> Dataset:
             only by `ivcr_bench.data.mini.build.ensure_videos`.
 
     Raises:
-        IvcrError: there is no such dataset, or it is broken.
+        IvcrError: there is no such dataset, or it cannot be made.
     """
     name = MINI_NAME.fullmatch(spec)
     if name is not None:
-        return _open_mini(int(name["seed"] or 0), cast("Scale", name["scale"] or "mini"))
+        return _find_mini(int(name["seed"] or 0), cast("Scale", name["scale"] or "mini"))
     if not Path(spec).is_dir():
         raise IvcrError(
             f"no dataset {spec!r}: neither 'mini', 'mini-seedN' nor a folder",
             hint="make one with 'ivcr-bench data mini --out DIR'",
         )
-    return load_folder(spec)
+    return Path(spec)
 
 
 def mini_folder(seed: int, scale: Scale) -> Path:
@@ -44,11 +53,11 @@ def mini_folder(seed: int, scale: Scale) -> Path:
     return cache_dir(f"mini-v{VERSION}-seed{seed}-{scale}")
 
 
-def _open_mini(seed: int, scale: Scale) -> Dataset:
+def _find_mini(seed: int, scale: Scale) -> Path:
     folder = mini_folder(seed, scale)
-    if (folder / "dataset.json").is_file():
-        return load_folder(folder)
-    # Imported here, since scoring against a dataset that exists should not wait for PyAV and Pillow.
-    from ivcr_bench.data.mini.build import generate
+    if not (folder / "dataset.json").is_file():
+        # Imported here, since scoring against a dataset that exists should not wait for PyAV and Pillow.
+        from ivcr_bench.data.mini.build import generate
 
-    return generate(seed, scale, folder)
+        generate(seed, scale, folder)
+    return folder

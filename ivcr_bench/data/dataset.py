@@ -1,4 +1,4 @@
-"""A dataset folder, its corpus, and its fingerprint.
+"""A dataset folder and its corpus.
 
 ```
 DIR/dataset.json      name, version, fingerprint, and how it was made
@@ -11,16 +11,16 @@ DIR/truth.jsonl       IVCR-Mini only: what each film shows (`ivcr_bench.data.min
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
 import msgspec
 
+from ivcr_bench.data.fingerprint import RunningFingerprint, fingerprint
 from ivcr_bench.errors import IvcrError
-from ivcr_bench.jsonl import encode_line, read_jsonl
+from ivcr_bench.jsonl import decode_line, encode_line, iter_lines, read_jsonl
 from ivcr_bench.schema import Dialogue, Split, Video
 
 
@@ -52,6 +52,11 @@ class Corpus:
         """Film by id."""
         return {video.video_id: video for video in self.videos}
 
+    @cached_property
+    def durations(self) -> dict[str, float]:
+        """Seconds by film id."""
+        return {video.video_id: video.duration for video in self.videos}
+
     def path(self, video_id: str) -> Path:
         """Where the film lies."""
         return self.root / self.by_id[video_id].path
@@ -71,7 +76,7 @@ class Dataset:
 
     def corpus(self, split: Split) -> Corpus:
         """The films that queries of ``split`` range over."""
-        return Corpus(self.root, tuple(v for v in self.videos if v.split in (None, split)))
+        return Corpus(self.root, tuple(video for video in self.videos if video.in_corpus_of(split)))
 
     def split(self, split: Split) -> tuple[Dialogue, ...]:
         """The dialogues of ``split``, in file order.
@@ -85,39 +90,54 @@ class Dataset:
         return dialogues
 
 
-def fingerprint(videos: Iterable[Video], dialogues: Iterable[Dialogue]) -> str:
-    """Content hash of corpus and dialogues (SHA-256, 16 hex digits); the order of lines does not count."""
-    digest = hashlib.sha256()
-    for records in (videos, dialogues):
-        for line in sorted(map(encode_line, records)):
-            digest.update(line)
-        digest.update(b"\n")
-    return digest.hexdigest()[:16]
-
-
 def load_folder(root: str | Path) -> Dataset:
     """Read the dataset in ``root`` and check that it is consistent and is what its card says.
 
     Raises:
         IvcrError: a file is missing or malformed, an id is unknown or repeated, or the fingerprint differs.
     """
+    dialogues: list[Dialogue] = []
+    card, videos = scan_folder(root, dialogues.append)
+    return Dataset(Path(root), card, videos, tuple(dialogues))
+
+
+def scan_folder(root: str | Path, keep: Callable[[Dialogue], object]) -> tuple[DatasetCard, tuple[Video, ...]]:
+    """Check the dataset in ``root`` as `load_folder` does, holding one dialogue at a time.
+
+    Args:
+        keep: called with each dialogue, in file order; what it makes of them counts only once this returns.
+
+    Returns:
+        the card, and all films.
+
+    Raises:
+        IvcrError: as `load_folder`.
+    """
     root = Path(root)
-    if not (root / "dialogues.jsonl").is_file():
+    path = root / "dialogues.jsonl"
+    if not path.is_file():
         raise IvcrError(
             f"{root}: no dataset here: dialogues.jsonl not found",
             hint="make one with 'ivcr-bench data mini --out DIR'",
         )
-    videos = read_jsonl(root / "corpus.jsonl", Video)
-    dialogues = read_jsonl(root / "dialogues.jsonl", Dialogue)
-    found = fingerprint(videos, dialogues)
+    videos = tuple(read_jsonl(root / "corpus.jsonl", Video))
+    split_of = _split_of(root, videos)
+    seen: set[str] = set()
+    running = RunningFingerprint(videos)
+    decoder = msgspec.json.Decoder(Dialogue)
+    for number, line in iter_lines(path):
+        dialogue = decode_line(line, decoder, path, number)
+        _check_ids(dialogue, split_of, seen, f"{path}:{number}")
+        running.add(encode_line(dialogue))
+        keep(dialogue)
+    found = running.end() if running.in_order else fingerprint(videos, read_jsonl(path, Dialogue))
     card = _read_card(root, found)
     if card.fingerprint != found:
         raise IvcrError(
             f"{root}: fingerprint is {found}, dataset.json expects {card.fingerprint}",
             hint="corpus.jsonl or dialogues.jsonl was changed after it was made",
         )
-    _check_ids(root, videos, dialogues)
-    return Dataset(root, card, tuple(videos), tuple(dialogues))
+    return card, videos
 
 
 def _read_card(root: Path, found: str) -> DatasetCard:
@@ -130,19 +150,21 @@ def _read_card(root: Path, found: str) -> DatasetCard:
         raise IvcrError(f"{path}: not a dataset card: {error}") from None
 
 
-def _check_ids(root: Path, videos: Sequence[Video], dialogues: Sequence[Dialogue]) -> None:
+def _split_of(root: Path, videos: Sequence[Video]) -> dict[str, Split | None]:
     split_of: dict[str, Split | None] = {}
-    for line, video in enumerate(videos, start=1):
+    for record, video in enumerate(videos, start=1):
         if video.video_id in split_of:
-            raise IvcrError(f"{root / 'corpus.jsonl'}: record {line}: video_id {video.video_id!r} is repeated")
+            raise IvcrError(f"{root / 'corpus.jsonl'}: record {record}: video_id {video.video_id!r} is repeated")
         split_of[video.video_id] = video.split
-    seen: set[str] = set()
-    for line, dialogue in enumerate(dialogues, start=1):
-        place = f"{root / 'dialogues.jsonl'}: record {line}: dialogue {dialogue.dialogue_id!r}"
-        if dialogue.dialogue_id in seen:
-            raise IvcrError(f"{place} is repeated")
-        seen.add(dialogue.dialogue_id)
-        for number, turn in enumerate(dialogue.turns, start=1):
-            for video_id in (*turn.gold.videos, *(turn.candidates or ())):
-                if split_of.get(video_id, "unknown") not in (None, dialogue.split):
-                    raise IvcrError(f"{place}, turn {number}: video {video_id!r} is not in the {dialogue.split} corpus")
+    return split_of
+
+
+def _check_ids(dialogue: Dialogue, split_of: Mapping[str, Split | None], seen: set[str], place: str) -> None:
+    place = f"{place}: dialogue {dialogue.dialogue_id!r}"
+    if dialogue.dialogue_id in seen:
+        raise IvcrError(f"{place} is repeated")
+    seen.add(dialogue.dialogue_id)
+    for number, turn in enumerate(dialogue.turns, start=1):
+        for video_id in (*turn.gold.videos, *(turn.candidates or ())):
+            if split_of.get(video_id, "unknown") not in (None, dialogue.split):
+                raise IvcrError(f"{place}, turn {number}: video {video_id!r} is not in the {dialogue.split} corpus")

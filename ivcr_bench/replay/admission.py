@@ -34,7 +34,7 @@ def admit(outcome: object, request: Request, corpus: Corpus) -> tuple[Submission
     else:
         try:
             answer = _as_line(outcome, request)
-            fault = next(answer_faults(answer, corpus), None)
+            fault = next(answer_faults(answer, corpus.durations), None)
         except Exception as error:  # whatever a strange object does when it is looked at
             fault = str(error)
         if fault is None:

@@ -20,8 +20,9 @@ from ivcr_bench.progress import progress_bar
 from ivcr_bench.replay.journal import Identity, Journal, require_free
 from ivcr_bench.replay.loop import Batch, play
 from ivcr_bench.schema import Dialogue, HistoryMode, Scope, Split, SubmissionHeader, SubmissionTurn
+from ivcr_bench.scoring.gold import GoldTurns
 from ivcr_bench.scoring.report import Report, score, write_report
-from ivcr_bench.submission import Submission, check_submission, read_submission, write_submission
+from ivcr_bench.submission import Submission, open_submission, write_submission
 from ivcr_bench.systems.protocol import System
 from ivcr_bench.systems.traits import fingerprint_of, reads_films, sees_gold
 
@@ -82,7 +83,7 @@ def run(spec: str, dataset_spec: str, out: Path, settings: Settings, *, resume: 
     _require_candidates(dataset, dialogues, settings.scope)
     system = create_system(spec, dialogues=dialogues)
     replay(system, spec, dataset, dialogues, out, settings, resume=resume)
-    return _report(out, dataset, settings.split)
+    return _report(out, dataset, settings)
 
 
 def replay(
@@ -198,12 +199,10 @@ def _write_timings(path: Path, batches: Sequence[Batch]) -> None:
     write_atomically(path, [msgspec.json.format(msgspec.json.encode(timings), indent=2), b"\n"])
 
 
-def _report(out: Path, dataset: Dataset, split: Split) -> Report:
+def _report(out: Path, dataset: Dataset, settings: Settings) -> Report:
     """Score what stands on disk, so that ``ivcr-bench score`` can only agree."""
-    path = out / "submission.jsonl"
-    submission = read_submission(path)
-    check_submission(submission, dataset, split, path)
-    report = score(dataset, split, submission)
+    gold = GoldTurns.of(dataset, settings.split, settings.limit)
+    report = score(gold, open_submission(out / "submission.jsonl"))
     write_report(out / "report.json", report)
     return report
 

@@ -1,4 +1,4 @@
-"""All metrics, each as additive statistics a turn and a figure of their sums.
+"""All metrics, each as additive statistics a turn and a value of their sums.
 
 That contract (sacrebleu's) is what makes a slice, a propagation rule or a resample cost one sum: no metric needs to see
 a turn twice, and no fold needs to know a metric.
@@ -12,28 +12,20 @@ from functools import partial
 from typing import Literal
 
 import numpy as np
-from msgspec import Struct
 from numpy.typing import NDArray
 
-from ivcr_bench.schema import Intent
+from ivcr_bench.schema import LANGUAGES, Intent
 from ivcr_bench.scoring.dialogues import dialogue_success
 from ivcr_bench.scoring.moments import recall_at_iou
-from ivcr_bench.scoring.outcomes import LANGUAGES, Outcomes
+from ivcr_bench.scoring.outcomes import Outcomes
 from ivcr_bench.scoring.propagation import Alive
 from ivcr_bench.scoring.retrieval import recall_at_k, reciprocal_rank
 from ivcr_bench.scoring.text import COLUMNS, MATCHES, bleu
 
 Statistics = NDArray[np.float64]
+"""Float64 ``[..., columns]``: of turns, of units, or summed."""
 
-
-class Figure(Struct, frozen=True):
-    """A metric's value, a fraction of 1, and the number of gold units (turns or dialogues) that it is over.
-
-    ``value`` is ``None`` where the dataset has no such unit or the system does not do such turns: "-" in a table.
-    """
-
-    value: float | None
-    n: int
+Ability = Intent | Literal["text"]
 
 
 @dataclass(frozen=True)
@@ -41,22 +33,30 @@ class Metric:
     """A metric.
 
     Attributes:
-        statistics: float64 ``[turns, columns]`` of outcomes and propagation mask; rows of other turns are 0.
-        figure: of the column sums over any set of turns.
-        needs: what a system must do at all for the figure to mean something.
-        by_turn: whether the figure makes sense for turns of one number.
+        statistics: ``[turns, columns]`` of outcomes and propagation mask; rows of other turns are 0.
+        value: of column sums ``[..., columns]``, over any sets of turns, ``[...]``; nan over none.
+        n: the number of gold units (turns or dialogues) that sums ``[columns]`` are over.
+        needs: what a system must do at all for the value to mean something.
+        of_dialogues: the value is about whole dialogues, so turns that are only a part of theirs have none.
     """
 
     name: str
     statistics: Callable[[Outcomes, Alive], Statistics]
-    figure: Callable[[Statistics], Figure]
-    needs: Intent | Literal["text"] | None = None
-    by_turn: bool = True
+    value: Callable[[Statistics], Statistics]
+    n: Callable[[Statistics], int]
+    needs: Ability | None = None
+    of_dialogues: bool = False
 
 
-def _mean_figure(sums: Statistics) -> Figure:
-    score, n = sums
-    return Figure(float(score / n) if n else None, int(n))
+def _mean(sums: Statistics) -> Statistics:
+    score, n = sums[..., 0], sums[..., 1]
+    value = np.full(n.shape, np.nan)
+    np.divide(score, n, out=value, where=n > 0)
+    return value
+
+
+def _count(sums: Statistics) -> int:
+    return int(sums[1])
 
 
 def _recall_at_k(outcomes: Outcomes, alive: Alive, *, k: int) -> Statistics:
@@ -80,7 +80,7 @@ def _iou(outcomes: Outcomes, alive: Alive) -> Statistics:
 
 
 def _intent(outcomes: Outcomes, alive: Alive) -> Statistics:
-    return np.column_stack([outcomes.intent_right * alive, np.ones(len(outcomes))])
+    return np.column_stack([outcomes.intent_right & alive, np.ones(len(outcomes))])
 
 
 def _dialogue(outcomes: Outcomes, alive: Alive) -> Statistics:
@@ -89,28 +89,48 @@ def _dialogue(outcomes: Outcomes, alive: Alive) -> Statistics:
 
 def _bleu(outcomes: Outcomes, alive: Alive) -> Statistics:
     """One block of n-gram counts and number of turns for each language. A turn that is not alive matches nothing."""
-    counts = np.column_stack([outcomes.ngrams, outcomes.has_reference]).astype(np.float64)
-    counts[:, MATCHES] *= alive[:, None]
-    counts *= outcomes.has_reference[:, None]
-    return np.hstack([counts * (outcomes.language == index)[:, None] for index in range(len(LANGUAGES))])
+    statistics = np.zeros((len(outcomes), len(LANGUAGES), COLUMNS + 1))
+    for language in range(len(LANGUAGES)):
+        spoken = outcomes.language == language
+        statistics[spoken, language, :-1] = outcomes.ngrams[spoken]
+        statistics[spoken, language, -1] = outcomes.has_reference[spoken]
+    statistics[..., MATCHES] *= alive[:, None, None]
+    return statistics.reshape(len(outcomes), -1)
 
 
-def _bleu_figure(sums: Statistics) -> Figure:
+def _bleu_value(sums: Statistics, *, smoothed: bool) -> Statistics:
     """The mean of the languages, so that neither weighs more for having longer answers."""
-    blocks = [block for block in sums.reshape(-1, COLUMNS + 1) if block[-1]]
-    n = int(sum(block[-1] for block in blocks))
-    return Figure(sum(bleu(block[:-1]) for block in blocks) / len(blocks) if blocks else None, n)
+    blocks = _blocks(sums)
+    spoken = blocks[..., -1] > 0
+    languages = spoken.sum(axis=-1)
+    total = (bleu(blocks[..., :-1], smoothed=smoothed) * spoken).sum(axis=-1)
+    return np.where(languages > 0, total / np.maximum(languages, 1), np.nan)
+
+
+def _bleu_count(sums: Statistics) -> int:
+    return int(_blocks(sums)[..., -1].sum())
+
+
+def _blocks(sums: Statistics) -> Statistics:
+    """One block for each language: ``[..., languages, COLUMNS + 1]``."""
+    return sums.reshape(*sums.shape[:-1], len(LANGUAGES), COLUMNS + 1)
+
+
+def _video(name: str, statistics: Callable[[Outcomes, Alive], Statistics]) -> Metric:
+    return Metric(name, statistics, _mean, _count, needs="video_retrieval")
+
+
+def _moment(name: str, statistics: Callable[[Outcomes, Alive], Statistics]) -> Metric:
+    return Metric(name, statistics, _mean, _count, needs="moment_retrieval")
 
 
 METRICS: tuple[Metric, ...] = (
-    *(Metric(f"R@{k}", partial(_recall_at_k, k=k), _mean_figure, needs="video_retrieval") for k in (1, 5, 10)),
-    Metric("MRR", _reciprocal_rank, _mean_figure, needs="video_retrieval"),
-    *(
-        Metric(f"R@1 IoU={t}", partial(_recall_at_iou, threshold=t), _mean_figure, needs="moment_retrieval")
-        for t in (0.3, 0.5, 0.7)
-    ),
-    Metric("mIoU", _iou, _mean_figure, needs="moment_retrieval"),
-    Metric("BLEU-4", _bleu, _bleu_figure, needs="text"),
-    Metric("intent accuracy", _intent, _mean_figure),
-    Metric("dialogue success", _dialogue, _mean_figure, by_turn=False),
+    *(_video(f"R@{k}", partial(_recall_at_k, k=k)) for k in (1, 5, 10)),
+    _video("MRR", _reciprocal_rank),
+    *(_moment(f"R@1 IoU={t}", partial(_recall_at_iou, threshold=t)) for t in (0.3, 0.5, 0.7)),
+    _moment("mIoU", _iou),
+    Metric("BLEU-4", _bleu, partial(_bleu_value, smoothed=False), _bleu_count, needs="text"),
+    Metric("BLEU-4 smoothed", _bleu, partial(_bleu_value, smoothed=True), _bleu_count, needs="text"),
+    Metric("intent accuracy", _intent, _mean, _count),
+    Metric("dialogue success", _dialogue, _mean, _count, of_dialogues=True),
 )

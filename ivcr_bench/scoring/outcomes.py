@@ -2,22 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from array import array
 from dataclasses import dataclass
-from typing import NamedTuple, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ivcr_bench.schema import INTENTS, STATUSES, Dialogue, Intent, Language, Response, Turn
+from ivcr_bench.schema import INTENTS, STATUSES, Intent, Split, SubmissionTurn
+from ivcr_bench.scoring.checking import checked_answers
+from ivcr_bench.scoring.gold import GoldTurns, Target
 from ivcr_bench.scoring.moments import best_iou, recall_at_iou
 from ivcr_bench.scoring.retrieval import first_relevant_rank, recall_at_k
-from ivcr_bench.scoring.text import COLUMNS, MATCHES, ngram_statistics, tokenise
-from ivcr_bench.submission import Submission
+from ivcr_bench.scoring.text import COLUMNS, MATCHES, ngram_statistics
+from ivcr_bench.submission import AnswerSource
 
-LANGUAGES: tuple[Language, ...] = get_args(Language)
 MISSING = -1
-"""The status of a turn that the submission has no line for."""
+"""The status of a turn that the submission has no line for, and the intent of a turn without an answer."""
 
 SUCCESS_IOU = 0.5
 """The IoU at which a moment turn counts as done, for what depends on it and for its dialogue."""
@@ -28,34 +28,47 @@ class Outcomes:
     """How each gold turn went; every array has one row a turn.
 
     Attributes:
-        dialogue: index into the dialogues that were judged.
+        dataset, fingerprint, split, limit: where the gold turns come from; see `GoldTurns`.
+        dialogue_ids: the dialogues that were judged.
+        dialogue: index into ``dialogue_ids``; ascending.
         turn: turn number, from 1.
-        language: index into `LANGUAGES`.
-        intent: what the turn asks for; index into ``INTENTS``.
+        language, intent, behaviour: of the gold turn; index into the tuple of that name in `ivcr_bench.schema`.
+        type: pattern of the turn's dialogue, 0..7.
+        dependent: the turn cannot be understood without an earlier one.
+        ancestors: int32 ``[pairs, 2]``: (row, row of a turn that it depends on, directly or not).
         status: index into ``STATUSES``, or `MISSING`.
-        intent_right: answered (status ``ok``) under the intent that was asked for.
-        credited: may score at all: ``intent_right`` or, ungated, answered. Where not, rank, IoU and matches are 0.
+        answered_intent: what was answered (status ``ok``); index into ``INTENTS``, or `MISSING`.
+        answered_text: the answer has a word of text.
+        credited: may score at all: the intent is right or, ungated, answered. Where not, rank, IoU and matches are 0.
         rank: position (1-based) of the first relevant film; 0 if none was listed.
         film_right: the top moment lies in the canonical film.
         iou: of the top moment with the best gold moment.
         has_reference: there is a text to compare the answer's with.
-        ngrams: `ngram_statistics` of answer and reference; int32 ``[turns, 10]``.
-        ancestors: int32 ``[pairs, 2]``: (row, row of a turn that it depends on, directly or not).
+        ngrams: `ngram_statistics` of answer and reference, 0 where there is no reference; int32 ``[turns, 10]``.
     """
 
+    dataset: str
+    fingerprint: str
+    split: Split
+    limit: int | None
+    dialogue_ids: tuple[str, ...]
     dialogue: NDArray[np.int32]
     turn: NDArray[np.int32]
     language: NDArray[np.int8]
     intent: NDArray[np.int8]
+    behaviour: NDArray[np.int8]
+    type: NDArray[np.int8]
+    dependent: NDArray[np.bool_]
+    ancestors: NDArray[np.int32]
     status: NDArray[np.int8]
-    intent_right: NDArray[np.bool_]
+    answered_intent: NDArray[np.int8]
+    answered_text: NDArray[np.bool_]
     credited: NDArray[np.bool_]
     rank: NDArray[np.int32]
     film_right: NDArray[np.bool_]
     iou: NDArray[np.float64]
     has_reference: NDArray[np.bool_]
     ngrams: NDArray[np.int32]
-    ancestors: NDArray[np.int32]
 
     def __len__(self) -> int:
         return len(self.turn)
@@ -66,6 +79,12 @@ class Outcomes:
         return asked
 
     @property
+    def intent_right(self) -> NDArray[np.bool_]:
+        """Answered (status ``ok``) under the intent that was asked for; bool ``[turns]``."""
+        right: NDArray[np.bool_] = self.intent == self.answered_intent
+        return right
+
+    @property
     def succeeded(self) -> NDArray[np.bool_]:
         """R@1 for video turns, IoU >= `SUCCESS_IOU` for moment turns, credit for natural dialogue; bool ``[turns]``."""
         video, moment = self.asks("video_retrieval"), self.asks("moment_retrieval")
@@ -73,73 +92,121 @@ class Outcomes:
         return np.where(video | moment, hit, self.credited)
 
 
-class _Row(NamedTuple):
-    status: int
-    intent_right: bool
-    credited: bool
-    rank: int
-    film_right: bool
-    iou: float
-    ngrams: list[int]
-
-
-def judge_turns(dialogues: Sequence[Dialogue], submission: Submission, *, gated: bool = True) -> Outcomes:
-    """Judge every turn of ``dialogues`` by what ``submission`` answers.
+def judge_turns(gold: GoldTurns, source: AnswerSource, *, gated: bool = True) -> Outcomes:
+    """Judge every turn of ``gold`` by what ``source`` answers, checking each answer on the way.
 
     Args:
-        submission: checked by `ivcr_bench.submission.check_submission`.
         gated: an answer under another intent than was asked for scores nothing.
+
+    Raises:
+        IvcrError: as `ivcr_bench.scoring.checking.checked_answers`.
     """
-    answers = {(answer.dialogue_id, answer.turn): answer for answer in submission.turns}
-    places = [
-        (index, number, dialogue, turn)
-        for index, dialogue in enumerate(dialogues)
-        for number, turn in enumerate(dialogue.turns, start=1)
-    ]
-    rows = [_judge(turn, answers.get((dialogue.dialogue_id, number)), gated) for _, number, dialogue, turn in places]
-    return Outcomes(
-        dialogue=np.array([index for index, *_ in places], np.int32),
-        turn=np.array([number for _, number, *_ in places], np.int32),
-        language=np.array([LANGUAGES.index(dialogue.language) for *_, dialogue, _ in places], np.int8),
-        intent=np.array([INTENTS.index(turn.intent) for *_, turn in places], np.int8),
-        status=np.array([row.status for row in rows], np.int8),
-        intent_right=np.array([row.intent_right for row in rows], np.bool_),
-        credited=np.array([row.credited for row in rows], np.bool_),
-        rank=np.array([row.rank for row in rows], np.int32),
-        film_right=np.array([row.film_right for row in rows], np.bool_),
-        iou=np.array([row.iou for row in rows], np.float64),
-        has_reference=np.array([bool(turn.gold.response) for *_, turn in places], np.bool_),
-        ngrams=np.array([row.ngrams for row in rows], np.int32).reshape(-1, COLUMNS),
-        ancestors=np.array(list(_ancestor_rows(dialogues)), np.int32).reshape(-1, 2),
-    )
+    judge = _Judge(gold, gated)
+    for row, answer in checked_answers(gold, source):
+        judge.judge(row, answer)
+    return judge.outcomes()
 
 
-def _judge(turn: Turn, answer: Response | None, gated: bool) -> _Row:
-    gold = turn.gold
-    reference = tokenise(gold.response)
-    if answer is None:
-        return _Row(MISSING, False, False, 0, False, 0.0, ngram_statistics((), reference))
-    answered = answer.status == "ok"
-    intent_right = answered and answer.intent == turn.intent
-    credited = answered and (intent_right or not gated)
-    ngrams = ngram_statistics(tokenise(answer.text), reference)
-    status = STATUSES.index(answer.status)
-    if not credited:
-        ngrams[MATCHES] = [0] * len(ngrams[MATCHES])
-        return _Row(status, intent_right, credited, 0, False, 0.0, ngrams)
-    top = answer.moments[0] if answer.moments else None
-    film = gold.videos[0] if gold.videos else None
-    film_right = top is not None and film is not None and top.video_id == film
-    rank = first_relevant_rank(answer.videos, gold.videos)
-    return _Row(status, intent_right, credited, rank, film_right, best_iou(top, film, gold.moments), ngrams)
+class _Judge:
+    """Outcomes in the making: columns that start as "no answer" and are filled row by row."""
+
+    def __init__(self, gold: GoldTurns, gated: bool) -> None:
+        self._gold, self._gated = gold, gated
+        turns = len(gold)
+        self._status = array("b", [MISSING]) * turns
+        self._answered_intent = array("b", [MISSING]) * turns
+        self._answered_text = bytearray(turns)
+        self._credited = bytearray(turns)
+        self._rank = array("i", bytes(4 * turns))
+        self._film_right = bytearray(turns)
+        self._iou = array("d", bytes(8 * turns))
+        self._texts = _Texts(gold.targets)
+
+    def judge(self, row: int, answer: SubmissionTurn) -> None:
+        target = self._gold.targets[row]
+        self._status[row] = _STATUS_INDEX[answer.status]
+        self._texts.add(row, answer.text)
+        if answer.status != "ok" or answer.intent is None:
+            return
+        self._answered_intent[row] = _INTENT_INDEX[answer.intent]
+        self._answered_text[row] = bool(answer.text)
+        if self._gated and answer.intent != target.intent:
+            return
+        self._credited[row] = True
+        self._rank[row] = first_relevant_rank(answer.videos, target.videos)
+        if answer.moments and target.videos:
+            top, film = answer.moments[0], target.videos[0]
+            self._film_right[row] = top.video_id == film
+            self._iou[row] = best_iou(top, film, target.moments)
+
+    def outcomes(self) -> Outcomes:
+        gold = self._gold
+        ngrams = self._texts.ngrams()
+        credited = np.frombuffer(self._credited, np.bool_)
+        ngrams[~credited, MATCHES] = 0
+        return Outcomes(
+            dataset=gold.dataset,
+            fingerprint=gold.fingerprint,
+            split=gold.split,
+            limit=gold.limit,
+            dialogue_ids=tuple(gold.places),
+            dialogue=gold.dialogue,
+            turn=gold.turn,
+            language=gold.language,
+            intent=gold.intent,
+            behaviour=gold.behaviour,
+            type=gold.type,
+            dependent=gold.dependent,
+            ancestors=gold.ancestors,
+            status=np.frombuffer(self._status, np.int8),
+            answered_intent=np.frombuffer(self._answered_intent, np.int8),
+            answered_text=np.frombuffer(self._answered_text, np.bool_),
+            credited=credited,
+            rank=np.frombuffer(self._rank, np.int32),
+            film_right=np.frombuffer(self._film_right, np.bool_),
+            iou=np.frombuffer(self._iou, np.float64),
+            has_reference=np.fromiter((bool(target.reference) for target in gold.targets), np.bool_, len(gold)),
+            ngrams=ngrams,
+        )
 
 
-def _ancestor_rows(dialogues: Sequence[Dialogue]) -> Iterator[tuple[int, int]]:
-    first_row = 0
-    for dialogue in dialogues:
-        closure: list[set[int]] = []
-        for row, turn in enumerate(dialogue.turns):
-            direct = {number - 1 for number in turn.depends_on}
-            closure.append(direct.union(*(closure[parent] for parent in direct)))
-            yield from ((first_row + row, first_row + ancestor) for ancestor in sorted(closure[row]))
-        first_row += len(dialogue.turns)
+class _Texts:
+    """Counts the n-grams of answers batch by batch, so that no more than a batch of texts is held."""
+
+    TURNS = 1024
+    CHARACTERS = 1 << 20
+
+    def __init__(self, targets: tuple[Target, ...]) -> None:
+        self._targets = targets
+        self._ngrams = np.zeros((len(targets), COLUMNS), np.int32)
+        self._answered = bytearray(len(targets))
+        self._rows: list[int] = []
+        self._answers: list[str] = []
+        self._characters = 0
+
+    def add(self, row: int, text: str) -> None:
+        self._answered[row] = True
+        if not self._targets[row].reference:
+            return
+        self._rows.append(row)
+        self._answers.append(text)
+        self._characters += len(text)
+        if len(self._rows) == self.TURNS or self._characters > self.CHARACTERS:
+            self._count()
+
+    def ngrams(self) -> NDArray[np.int32]:
+        """The counts of all turns; one without an answer has an empty text."""
+        for row in np.flatnonzero(~np.frombuffer(self._answered, np.bool_)).tolist():
+            self.add(row, "")
+        self._count()
+        return self._ngrams
+
+    def _count(self) -> None:
+        if self._rows:
+            references = [self._targets[row].reference for row in self._rows]
+            self._ngrams[self._rows] = ngram_statistics(self._answers, references)
+        self._rows, self._answers, self._characters = [], [], 0
+
+
+_STATUS_INDEX = {status: index for index, status in enumerate(STATUSES)}
+_INTENT_INDEX = {intent: index for index, intent in enumerate(INTENTS)}

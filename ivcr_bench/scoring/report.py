@@ -7,20 +7,21 @@ from pathlib import Path
 from typing import Literal
 
 import msgspec
-import numpy as np
 from msgspec import Struct
-from numpy.typing import NDArray
 
 from ivcr_bench import __version__
-from ivcr_bench.data.dataset import Dataset
 from ivcr_bench.errors import IvcrError
 from ivcr_bench.jsonl import write_atomically
-from ivcr_bench.schema import INTENTS, STATUSES, HistoryMode, Intent, Language, Scope, Split, SubmissionHeader
+from ivcr_bench.schema import INTENTS, STATUSES, HistoryMode, Intent, Scope, Split, SubmissionHeader
 from ivcr_bench.scoring import text
-from ivcr_bench.scoring.metrics import METRICS, Figure, Metric, Statistics
-from ivcr_bench.scoring.outcomes import LANGUAGES, MISSING, Outcomes, judge_turns
-from ivcr_bench.scoring.propagation import RULES, Propagation
-from ivcr_bench.submission import Submission
+from ivcr_bench.scoring.figures import OVERALL, Cells, Figure, Resampler
+from ivcr_bench.scoring.gold import GoldTurns
+from ivcr_bench.scoring.loss import Loss, loss
+from ivcr_bench.scoring.metrics import Ability
+from ivcr_bench.scoring.outcomes import MISSING, Outcomes, judge_turns
+from ivcr_bench.scoring.propagation import Propagation
+from ivcr_bench.scoring.signature import INTERVAL, settings, signature
+from ivcr_bench.submission import AnswerSource
 
 Figures = dict[Propagation, dict[str, Figure]]
 """Propagation rule -> metric -> figure."""
@@ -32,14 +33,17 @@ class Report(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     Attributes:
         limit: only the first so many dialogues of the split were scored.
         gated: an answer under another intent than was asked for scored nothing.
-        bleu: how BLEU was computed.
+        bleu, interval: how BLEU and the intervals were computed.
         dialogues: the number scored.
         turns: the number of gold turns of each intent.
         statuses: the number of gold turns with each status, ``missing`` among them.
         does: what the system does at all; figures about the rest are ``None``.
+        slices: slice (`ivcr_bench.scoring.slices`) -> label -> figures.
+        losses: propagation losses by name: ``none->video``, ``none->dependency``, and ``gold->own`` where the same
+            system's answers with gold history were given, too.
     """
 
-    format: Literal["ivcr-report/1"] = "ivcr-report/1"
+    format: Literal["ivcr-report/2"] = "ivcr-report/2"
     harness: str
     system: str | None
     dataset: str
@@ -51,72 +55,91 @@ class Report(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     sees_gold: bool
     gated: bool
     bleu: str
+    interval: str
     dialogues: int
     turns: dict[Intent, int]
     statuses: dict[str, int]
-    does: tuple[str, ...]
+    does: tuple[Ability, ...]
     overall: Figures
-    by_language: dict[Language, Figures]
-    by_turn: dict[int, Figures]
+    slices: dict[str, dict[str, Figures]]
+    losses: dict[str, Loss]
+
+    @property
+    def settings(self) -> dict[str, str]:
+        """Every setting that decides a figure, by its name in the signature."""
+        return settings(
+            dataset=self.dataset,
+            fingerprint=self.fingerprint,
+            split=self.split,
+            limit=self.limit,
+            history=self.history,
+            scope=self.scope,
+            gated=self.gated,
+            bleu=self.bleu,
+            interval=self.interval,
+            harness=self.harness,
+        )
 
     @property
     def signature(self) -> str:
-        """Everything that decides a figure, on one line; figures of unequal signatures do not compare."""
-        settings = {
-            "data": f"{self.dataset}@{self.fingerprint}",
-            "split": self.split if self.limit is None else f"{self.split}[:{self.limit}]",
-            "history": self.history or "unstated",
-            "scope": self.scope or "unstated",
-            "gate": "on" if self.gated else "off",
-            "iou": "ge",
-            "bleu": self.bleu,
-            "ivcr-bench": self.harness,
-        }
-        return "|".join(f"{name}:{value}" for name, value in settings.items())
+        """`settings` on one line; figures of unequal signatures do not compare."""
+        return signature(self.settings)
 
 
-def score(
-    dataset: Dataset, split: Split, submission: Submission, *, gated: bool = True, limit: int | None = None
-) -> Report:
-    """Score ``submission`` on ``split`` of ``dataset``.
+def score(gold: GoldTurns, source: AnswerSource, *, gated: bool = True, intervals: bool = True) -> Report:
+    """Check and score the answers of ``source``.
 
     Args:
-        submission: checked by `ivcr_bench.submission.check_submission`.
         gated: an answer under another intent than was asked for scores nothing.
-        limit: score the first so many dialogues only; by default what the submission's header says.
+        intervals: give each figure its interval; that takes longer than all the rest on small datasets.
 
     Raises:
-        IvcrError: the split has no dialogues.
+        IvcrError: answers are malformed, unknown or repeated; all are listed.
     """
-    header = submission.header or SubmissionHeader(format="ivcr-submission/1")
-    limit = header.limit if limit is None else limit
-    dialogues = dataset.split(split)[:limit]
-    outcomes = judge_turns(dialogues, submission, gated=gated)
-    does = _does(submission)
-    folds = _Folds(outcomes, does)
+    outcomes = judge_turns(gold, source, gated=gated)
+    return report_on(outcomes, source.header, gated=gated, intervals=intervals)
+
+
+def report_on(
+    outcomes: Outcomes,
+    header: SubmissionHeader | None,
+    *,
+    gated: bool,
+    teacher_forced: Outcomes | None = None,
+    intervals: bool = True,
+) -> Report:
+    """The report on ``outcomes``.
+
+    Args:
+        teacher_forced: the outcomes of the same system with gold history.
+        intervals: give each figure its interval.
+    """
+    header = header or SubmissionHeader(format="ivcr-submission/1")
+    resampler = Resampler(len(outcomes.dialogue_ids), intervals=intervals)
+    cells = resampler.cells(outcomes)
+    forced_cells = None if teacher_forced is None else resampler.cells(teacher_forced)
+    does = _does(outcomes)
+    figures = _figures(resampler, cells, does)
     return Report(
         harness=__version__,
         system=header.system,
-        dataset=dataset.card.name,
-        fingerprint=dataset.card.fingerprint,
-        split=split,
-        limit=limit,
+        dataset=outcomes.dataset,
+        fingerprint=outcomes.fingerprint,
+        split=outcomes.split,
+        limit=outcomes.limit,
         history=header.history,
         scope=header.scope,
         sees_gold=header.sees_gold,
         gated=gated,
         bleu=text.SIGNATURE,
-        dialogues=len(dialogues),
+        interval=INTERVAL,
+        dialogues=len(outcomes.dialogue_ids),
         turns={intent: int(outcomes.asks(intent).sum()) for intent in INTENTS},
         statuses=_count_statuses(outcomes),
         does=does,
-        overall=folds.over(np.ones(len(outcomes), np.bool_)),
-        by_language={
-            language: folds.over(outcomes.language == index)
-            for index, language in enumerate(LANGUAGES)
-            if (outcomes.language == index).any()
-        },
-        by_turn={int(n): folds.over(outcomes.turn == n, by_turn=True) for n in np.unique(outcomes.turn)},
+        overall=figures.pop(OVERALL[0])[OVERALL[1]],
+        slices=figures,
+        losses=_losses(resampler, cells, forced_cells, does),
     )
 
 
@@ -143,43 +166,45 @@ def read_report(path: str | Path) -> Report:
         raise IvcrError(f"{path}: not a report: {error}") from None
 
 
-class _Folds:
-    """The statistics of every metric under every rule, computed once and summed over any set of turns."""
-
-    def __init__(self, outcomes: Outcomes, does: tuple[str, ...]) -> None:
-        self._does = does
-        alive = {rule: mask(outcomes) for rule, mask in RULES.items()}
-        self._statistics: dict[Propagation, list[tuple[Metric, Statistics]]] = {
-            rule: [(metric, metric.statistics(outcomes, alive[rule])) for metric in METRICS] for rule in RULES
-        }
-
-    def over(self, turns: NDArray[np.bool_], *, by_turn: bool = False) -> Figures:
-        """All figures over ``turns`` (a mask); ``by_turn`` leaves out what is about whole dialogues."""
-        return {
-            rule: {
-                metric.name: self._figure(metric, statistics[turns].sum(axis=0))
-                for metric, statistics in table
-                if metric.by_turn or not by_turn
-            }
-            for rule, table in self._statistics.items()
-        }
-
-    def _figure(self, metric: Metric, sums: Statistics) -> Figure:
-        figure = metric.figure(sums)
-        return figure if metric.needs is None or metric.needs in self._does else Figure(None, figure.n)
+def _figures(resampler: Resampler, cells: Cells, does: tuple[Ability, ...]) -> dict[str, dict[str, Figures]]:
+    """Slice -> label -> rule -> metric -> figure."""
+    figures: dict[str, dict[str, Figures]] = {}
+    for (part, label, rule, metric), cell in cells.items():
+        figures.setdefault(part, {}).setdefault(label, {}).setdefault(rule, {})[metric] = resampler.figure(cell, does)
+    return figures
 
 
-def _does(submission: Submission) -> tuple[str, ...]:
+def _losses(
+    resampler: Resampler, cells: Cells, forced_cells: Cells | None, does: tuple[Ability, ...]
+) -> dict[str, Loss]:
+    losses = {
+        "none->video": loss(resampler, cells, cells, ("none", "video"), does),
+        "none->dependency": loss(resampler, cells, cells, ("none", "dependency"), does),
+    }
+    if forced_cells is not None:
+        losses["gold->own"] = loss(resampler, forced_cells, cells, ("none", "none"), does)
+    return losses
+
+
+def require_history(source: AnswerSource, expected: HistoryMode) -> None:
+    """Raise an `IvcrError` unless the answers of ``source`` were given with the ``expected`` history."""
+    found = (source.header and source.header.history) or "unstated"
+    if found != expected:
+        raise IvcrError(
+            f"{source.path}: field 'history': found {found!r}, expected {expected!r}",
+            hint="the loss from gold to own history takes a run with --history own and one with --history gold",
+        )
+
+
+def _does(outcomes: Outcomes) -> tuple[Ability, ...]:
     """The intents that the system ever answers under, and ``text`` if it ever says a word.
 
     A system none of whose answers is ``ok`` is not excused from anything.
     """
-    answers = [answer for answer in submission.turns if answer.status == "ok"]
-    if not answers:
+    if not (outcomes.answered_intent != MISSING).any():
         return (*INTENTS, "text")
-    used = {answer.intent for answer in answers}
-    text_used = any(answer.text for answer in answers)
-    return (*(intent for intent in INTENTS if intent in used), *(["text"] if text_used else []))
+    does: list[Ability] = [intent for index, intent in enumerate(INTENTS) if (outcomes.answered_intent == index).any()]
+    return (*does, "text") if outcomes.answered_text.any() else tuple(does)
 
 
 def _count_statuses(outcomes: Outcomes) -> dict[str, int]:

@@ -6,9 +6,11 @@ from collections.abc import Iterable, Sequence
 
 from tabulate import tabulate
 
-from ivcr_bench.scoring.metrics import METRICS, Figure
+from ivcr_bench.scoring.figures import Figure
+from ivcr_bench.scoring.loss import Loss
+from ivcr_bench.scoring.metrics import METRICS
 from ivcr_bench.scoring.propagation import RULES
-from ivcr_bench.scoring.report import Report
+from ivcr_bench.scoring.report import Figures, Report
 
 NOTHING = "-"
 """What stands where the dataset has no such turn or the system does not do such turns."""
@@ -16,16 +18,20 @@ NOTHING = "-"
 TURN_METRICS = ("R@1", "R@1 IoU=0.5", "R@1 IoU=0.7")
 """What the paper's Table 4 gives for each turn number."""
 
-LANGUAGE_COLUMNS = ("R@1", "R@10", "R@1 IoU=0.5", "mIoU", "BLEU-4", "intent accuracy")
+SLICE_METRICS = ("R@1", "R@1 IoU=0.5", "BLEU-4", "intent accuracy")
+
+INTERVAL_RULES = ("none", "video")
+"""The rules whose intervals are shown: those of the single-turn and the multi-turn protocol. All are in the file."""
 
 
 def render(report: Report) -> str:
     """The tables that ``ivcr-bench run`` and ``ivcr-bench score`` print."""
     blocks = [
         _settings(report),
-        "Overall, x 100, by how errors travel (propagation)\n" + _overall(report),
-        "By turn number, x 100\n" + _by_turn(report),
-        "By language, x 100, propagation none\n" + _by_language(report),
+        "Overall, x 100, by how errors travel (propagation); 95 % interval over dialogues\n" + _overall(report),
+        "By turn number, x 100\n" + _by_turn(report.slices["turn"]),
+        "Propagation loss, x 100: what errors cost later turns\n" + _losses(report.losses),
+        "Slices, x 100, propagation none\n" + _slices(report),
         f"signature: {_plain(report.signature)}",
     ]
     return "\n\n".join(blocks) + "\n"
@@ -46,34 +52,48 @@ def _settings(report: Report) -> str:
 
 
 def _overall(report: Report) -> str:
-    rows = [
-        [
-            metric.name,
-            *(_cell(report.overall[rule][metric.name]) for rule in RULES),
-            report.overall["none"][metric.name].n,
-        ]
-        for metric in METRICS
-    ]
-    return _table(["", *RULES, "n"], rows)
+    rows: list[list[object]] = []
+    for metric in METRICS:
+        row: list[object] = [metric.name]
+        for rule in RULES:
+            figure = report.overall[rule][metric.name]
+            row += [_value(figure), _interval(figure)] if rule in INTERVAL_RULES else [_value(figure)]
+        rows.append([*row, report.overall["none"][metric.name].n])
+    header = ["", *(part for rule in RULES for part in ((rule, "") if rule in INTERVAL_RULES else (rule,))), "n"]
+    return _table(header, rows)
 
 
-def _by_turn(report: Report) -> str:
+def _by_turn(by_turn: dict[str, Figures]) -> str:
     """Turn numbers run to the right, so that a line shows how a figure falls."""
     rows: list[list[object]] = []
     for name in TURN_METRICS:
         for rule in RULES:
             label = name if rule == "none" else ""
-            rows.append([label, rule, *(_cell(figures[rule][name]) for figures in report.by_turn.values())])
-        rows.append(["", "n", *(figures["none"][name].n for figures in report.by_turn.values())])
-    return _table(["turn", "", *map(str, report.by_turn)], rows, left=2)
+            rows.append([label, rule, *(_value(figures[rule][name]) for figures in by_turn.values())])
+        rows.append(["", "n", *(figures["none"][name].n for figures in by_turn.values())])
+    return _table(["turn", "", *by_turn], rows, left=2)
 
 
-def _by_language(report: Report) -> str:
-    rows = [
-        [language, figures["none"]["intent accuracy"].n, *(_cell(figures["none"][name]) for name in LANGUAGE_COLUMNS)]
-        for language, figures in report.by_language.items()
-    ]
-    return _table(["", "turns", *LANGUAGE_COLUMNS], rows)
+def _losses(losses: dict[str, Loss]) -> str:
+    rows: list[list[object]] = []
+    for name, loss in losses.items():
+        for index, metric in enumerate(TURN_METRICS):
+            overall = loss.overall[metric]
+            by_turn = [_value(figures[metric]) for figures in loss.by_turn.values()]
+            rows.append(["" if index else name, metric, _value(overall), _interval(overall), *by_turn])
+    turns = next(iter(losses.values())).by_turn
+    return _table(["turn", "", "all", "", *turns], rows, left=2)
+
+
+def _slices(report: Report) -> str:
+    rows: list[list[object]] = []
+    for name, labels in report.slices.items():
+        if name == "turn":
+            continue
+        for index, (label, figures) in enumerate(labels.items()):
+            values = (_value(figures["none"][metric]) for metric in SLICE_METRICS)
+            rows.append(["" if index else name, label, figures["none"]["intent accuracy"].n, *values])
+    return _table(["", "", "turns", *SLICE_METRICS], rows, left=2)
 
 
 def _table(header: Sequence[str], rows: Iterable[Sequence[object]], left: int = 1) -> str:
@@ -82,8 +102,14 @@ def _table(header: Sequence[str], rows: Iterable[Sequence[object]], left: int = 
     return tabulate(rows, header, tablefmt="simple", colalign=alignment, disable_numparse=True)
 
 
-def _cell(figure: Figure) -> str:
+def _value(figure: Figure) -> str:
     return NOTHING if figure.value is None else f"{100 * figure.value:.2f}"
+
+
+def _interval(figure: Figure) -> str:
+    if figure.value is None or figure.low is None or figure.high is None:
+        return ""
+    return f"[{100 * figure.low:.1f}, {100 * figure.high:.1f}]"
 
 
 def _plain(text: str) -> str:

@@ -62,8 +62,8 @@ def test_it_knows_what_is_asked_for(single_turn):
 def test_both_languages(single_turn):
     report = read_report(single_turn[0] / "report.json")
     for language in ("en", "zh"):
-        assert report.by_language[language]["none"]["R@1"].value > 0.3
-        assert report.by_language[language]["none"]["intent accuracy"].value >= 0.9
+        assert report.slices["language"][language]["none"]["R@1"].value > 0.3
+        assert report.slices["language"][language]["none"]["intent accuracy"].value >= 0.9
 
 
 def test_score_prints_what_run_printed(single_turn):

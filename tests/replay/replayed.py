@@ -2,7 +2,8 @@
 
 from pathlib import Path
 
-from ivcr_bench.data.dataset import Dataset, DatasetCard, fingerprint
+from ivcr_bench.data.dataset import Dataset, DatasetCard
+from ivcr_bench.data.fingerprint import fingerprint
 from ivcr_bench.schema import INTENTS, Dialogue, Gold, Response, Turn, Video
 
 FILMS = tuple(Video(f"f{n}", f"{n}.mp4", 30.0, "hand") for n in range(4))

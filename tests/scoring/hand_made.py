@@ -2,8 +2,12 @@
 
 from pathlib import Path
 
-from ivcr_bench.data.dataset import Dataset, DatasetCard, fingerprint
+from ivcr_bench.data.dataset import Dataset, DatasetCard
+from ivcr_bench.data.fingerprint import fingerprint
 from ivcr_bench.schema import Dialogue, Gold, Moment, SubmissionHeader, SubmissionTurn, Turn, Video
+from ivcr_bench.scoring import report
+from ivcr_bench.scoring.gold import GoldTurns
+from ivcr_bench.scoring.outcomes import judge_turns
 from ivcr_bench.submission import Submission
 
 
@@ -50,3 +54,18 @@ def said(name, number, text, **fields):
 def submission(*answers, **header):
     """A submission; with a header only if it is to say something."""
     return Submission(SubmissionHeader(format="ivcr-submission/1", **header) if header else None, answers)
+
+
+def gold_of(world, split="test", limit=None):
+    return GoldTurns.of(world, split, limit)
+
+
+def judge(talks, answers, **options):
+    """Outcomes of ``answers`` to the dialogues ``talks``."""
+    return judge_turns(gold_of(dataset(*talks)), answers, **options)
+
+
+def score(world, split, answers, *, limit=None, intervals=False, **options):
+    """A report; without intervals unless they are asked for, since they take longer than all the rest."""
+    limit = limit or (answers.header and answers.header.limit)
+    return report.score(gold_of(world, split, limit), answers, intervals=intervals, **options)

@@ -1,6 +1,5 @@
-from hand_made import chat_turn, dataset, dialogue, located, moment_turn, ranked, said, submission, video_turn
+from hand_made import chat_turn, dataset, dialogue, located, moment_turn, ranked, said, score, submission, video_turn
 
-from ivcr_bench.scoring.report import score
 
 
 def success(talks, *answers):

@@ -1,15 +1,26 @@
 import numpy as np
 import pytest
-from hand_made import chat_turn, dataset, dialogue, located, moment_turn, ranked, said, submission, video_turn
+from hand_made import (
+    chat_turn,
+    dataset,
+    dialogue,
+    judge,
+    located,
+    moment_turn,
+    ranked,
+    said,
+    score,
+    submission,
+    video_turn,
+)
 
 from ivcr_bench.schema import STATUSES, SubmissionTurn
-from ivcr_bench.scoring.outcomes import MISSING, judge_turns
-from ivcr_bench.scoring.report import score
+from ivcr_bench.scoring.outcomes import MISSING
 
 
 def test_rows_follow_the_dataset_not_the_submission():
     talks = [dialogue("a", video_turn("f1"), moment_turn("f1", (0, 10))), dialogue("b", chat_turn(), language="zh")]
-    outcomes = judge_turns(talks, submission(said("b", 1, "hi"), ranked("a", 1, "f2", "f1")))
+    outcomes = judge(talks, submission(said("b", 1, "hi"), ranked("a", 1, "f2", "f1")))
     assert outcomes.dialogue.tolist() == [0, 0, 1]
     assert outcomes.turn.tolist() == [1, 2, 1]
     assert outcomes.language.tolist() == [0, 0, 1]
@@ -47,7 +58,7 @@ def test_an_answer_that_is_not_ok_scores_nothing(status, gated):
 def test_a_moment_in_a_relevant_film_that_is_not_canonical_is_wrong():
     # f2 is relevant for the film, but gold moments are seconds of f1 and say nothing about f2.
     talk = dialogue("d", moment_turn("f1", (0, 10)))
-    outcomes = judge_turns([talk], submission(located("d", 1, "f2", 0, 10)))
+    outcomes = judge([talk], submission(located("d", 1, "f2", 0, 10)))
     assert not outcomes.film_right[0]
     assert outcomes.iou[0] == 0
 
@@ -55,12 +66,12 @@ def test_a_moment_in_a_relevant_film_that_is_not_canonical_is_wrong():
 def test_ancestors_are_transitive_and_counted_in_rows():
     first = dialogue("a", chat_turn(), chat_turn())
     second = dialogue("b", chat_turn(), chat_turn(depends_on=(1,)), chat_turn(depends_on=(2,)))
-    outcomes = judge_turns([first, second], submission())
+    outcomes = judge([first, second], submission())
     assert outcomes.ancestors.tolist() == [[3, 2], [4, 2], [4, 3]]
 
 
 def test_nothing_to_judge():
-    outcomes = judge_turns([], submission())
+    outcomes = judge([], submission())
     assert len(outcomes) == 0
     assert outcomes.ngrams.shape == (0, 10)
     assert outcomes.ancestors.dtype == np.int32

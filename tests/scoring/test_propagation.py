@@ -5,21 +5,21 @@ from hand_made import (
     chat_turn,
     dataset,
     dialogue,
+    judge,
     located,
     moment_turn,
     ranked,
     said,
+    score,
     submission,
     video_turn,
 )
 
-from ivcr_bench.scoring.outcomes import judge_turns
 from ivcr_bench.scoring.propagation import RULES
-from ivcr_bench.scoring.report import score
 
 
 def alive(rule, talk, *answers):
-    return RULES[rule](judge_turns([talk], submission(*answers))).tolist()
+    return RULES[rule](judge([talk], submission(*answers))).tolist()
 
 
 def k6(**depends_on):
@@ -108,7 +108,7 @@ def test_errors_stay_in_their_dialogue():
     bad = dialogue("bad", video_turn("f1"), video_turn("f2"))
     good = dialogue("good", video_turn("f1"), video_turn("f2"))
     answers = [ranked("bad", 1, "f9"), ranked("bad", 2, "f2"), ranked("good", 1, "f1"), ranked("good", 2, "f2")]
-    outcomes = judge_turns([bad, good], submission(*answers))
+    outcomes = judge([bad, good], submission(*answers))
     assert RULES["video"](outcomes).tolist() == [True, False, True, True]
 
 

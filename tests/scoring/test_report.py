@@ -1,9 +1,9 @@
 import pytest
-from hand_made import chat_turn, dataset, dialogue, located, moment_turn, ranked, said, submission, video_turn
+from hand_made import chat_turn, dataset, dialogue, located, moment_turn, ranked, said, score, submission, video_turn
 
 from ivcr_bench.errors import IvcrError
 from ivcr_bench.schema import INTENTS, SubmissionTurn
-from ivcr_bench.scoring.report import read_report, score, write_report
+from ivcr_bench.scoring.report import read_report, write_report
 from ivcr_bench.scoring.tables import render
 
 WORLD = dataset(
@@ -30,20 +30,20 @@ def test_a_perfect_system_scores_100_on_everything():
 def test_by_turn_number_by_hand():
     # Turn 1: one video turn, hit; turn 2: a moment turn (IoU 0.4) and a video turn (missed); turn 3: chat only.
     answers = submission(PERFECT[0], located("a", 2, "f1", 0, 4), *PERFECT[2:4], ranked("b", 2, "f9"))
-    by_turn = score(WORLD, "test", answers).by_turn
-    assert list(by_turn) == [1, 2, 3]
-    assert (by_turn[1]["none"]["R@1"].value, by_turn[1]["none"]["R@1"].n) == (1, 1)
-    assert (by_turn[2]["none"]["R@1"].value, by_turn[2]["none"]["R@1"].n) == (0, 1)
-    assert by_turn[2]["none"]["mIoU"].value == pytest.approx(0.4)
-    assert (by_turn[3]["none"]["R@1"].value, by_turn[3]["none"]["R@1"].n) == (None, 0)
-    assert "dialogue success" not in by_turn[1]["none"]
+    by_turn = score(WORLD, "test", answers).slices["turn"]
+    assert list(by_turn) == ["1", "2", "3"]
+    assert (by_turn["1"]["none"]["R@1"].value, by_turn["1"]["none"]["R@1"].n) == (1, 1)
+    assert (by_turn["2"]["none"]["R@1"].value, by_turn["2"]["none"]["R@1"].n) == (0, 1)
+    assert by_turn["2"]["none"]["mIoU"].value == pytest.approx(0.4)
+    assert (by_turn["3"]["none"]["R@1"].value, by_turn["3"]["none"]["R@1"].n) == (None, 0)
+    assert "dialogue success" not in by_turn["1"]["none"]
 
 
 def test_languages_add_up():
     report = score(WORLD, "test", submission(*PERFECT[:3]))
-    assert report.by_language["en"]["none"]["R@1"].value == 1
-    assert report.by_language["zh"]["none"]["R@1"].value == 0
-    assert sum(figures["none"]["intent accuracy"].n for figures in report.by_language.values()) == 5
+    assert report.slices["language"]["en"]["none"]["R@1"].value == 1
+    assert report.slices["language"]["zh"]["none"]["R@1"].value == 0
+    assert sum(figures["none"]["intent accuracy"].n for figures in report.slices["language"].values()) == 5
 
 
 def test_a_system_that_never_does_an_intent_gets_no_figure_for_it():
@@ -82,7 +82,7 @@ def test_a_report_survives_its_file(tmp_path):
     assert render(read_report(tmp_path / "report.json")) == render(report)
 
 
-@pytest.mark.parametrize("content", [b"", b"{", b"[]", b'{"format": "ivcr-report/1"}', b"\xff", b"[" * 100_000])
+@pytest.mark.parametrize("content", [b"", b"{", b"[]", b'{"format": "ivcr-report/2"}', b"\xff", b"[" * 100_000])
 def test_what_is_no_report_is_refused(tmp_path, content):
     (tmp_path / "report.json").write_bytes(content)
     with pytest.raises(IvcrError, match=r"report\.json: not a report"):

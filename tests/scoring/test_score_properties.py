@@ -1,12 +1,11 @@
 """What must hold for every submission, on random dialogues and answers."""
 
 import pytest
-from hand_made import chat_turn, dataset, dialogue, moment_turn, submission, video_turn
+from hand_made import chat_turn, dataset, dialogue, moment_turn, score, submission, video_turn
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ivcr_bench.schema import INTENTS, STATUSES, Moment, SubmissionTurn
-from ivcr_bench.scoring.report import score
 from ivcr_bench.scoring.tables import render
 
 FILMS = [f"f{i}" for i in range(12)]
@@ -81,7 +80,7 @@ def values(figures):
 def test_orders_and_bounds(gated, case):
     world, given_answers = case
     report = score(world, "test", submission(*given_answers), gated=gated)
-    for figures in [*report.overall.values(), *(f for by in report.by_turn.values() for f in by.values())]:
+    for figures in [*report.overall.values(), *(f for by in report.slices["turn"].values() for f in by.values())]:
         value = values(figures)
         assert all(0 <= v <= 1 for v in value.values())
         assert value["R@1"] <= value["R@5"] <= value["R@10"]

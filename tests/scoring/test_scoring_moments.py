@@ -1,11 +1,10 @@
 import pytest
-from hand_made import dataset, dialogue, located, moment_turn, submission
+from hand_made import dataset, dialogue, located, moment_turn, score, submission
 from hypothesis import given
 from hypothesis import strategies as st
 
 from ivcr_bench.schema import Moment, SubmissionTurn
 from ivcr_bench.scoring.moments import best_iou, iou
-from ivcr_bench.scoring.report import score
 
 CELL = 0.25
 cells = st.integers(0, 60)

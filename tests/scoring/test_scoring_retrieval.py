@@ -1,8 +1,7 @@
 import numpy as np
 import pytest
-from hand_made import dataset, dialogue, ranked, submission, video_turn
+from hand_made import dataset, dialogue, ranked, score, submission, video_turn
 
-from ivcr_bench.scoring.report import score
 from ivcr_bench.scoring.retrieval import first_relevant_rank, recall_at_k
 
 

@@ -5,7 +5,8 @@ from math import exp, lgamma, log
 import pytest
 from small_world import CORPUS, DIALOGUES, Listener, gold_requests, request
 
-from ivcr_bench.data.dataset import Dataset, DatasetCard, fingerprint
+from ivcr_bench.data.dataset import Dataset, DatasetCard
+from ivcr_bench.data.fingerprint import fingerprint
 from ivcr_bench.schema import INTENTS, Dialogue, Gold, Turn, Video, gold_answer
 from ivcr_bench.systems.controls import FirstTurnOnly, Oracle, Random
 from ivcr_bench.systems.registry import create_system

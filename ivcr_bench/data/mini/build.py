@@ -12,7 +12,8 @@ from concurrent.futures.process import BrokenProcessPool
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 
-from ivcr_bench.data.dataset import Dataset, DatasetCard, MiniRecipe, fingerprint, load_folder
+from ivcr_bench.data.dataset import Dataset, DatasetCard, MiniRecipe, load_folder
+from ivcr_bench.data.fingerprint import fingerprint
 from ivcr_bench.data.mini import VERSION
 from ivcr_bench.data.mini.dialogues import generate_dialogues
 from ivcr_bench.data.mini.encode import encode_film

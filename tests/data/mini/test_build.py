@@ -195,8 +195,8 @@ def test_mini_is_made_once_in_the_cache(monkeypatch, tmp_path, made):
     ],
 )
 def test_names_of_other_seeds_and_sizes(monkeypatch, spec, wanted):
-    monkeypatch.setattr(catalog, "_open_mini", lambda *recipe: recipe)
-    assert open_dataset(spec) == wanted
+    monkeypatch.setattr(catalog, "_find_mini", lambda *recipe: recipe)
+    assert catalog.find_dataset(spec) == wanted
     assert build.dataset_name(*wanted) == spec
 
 

@@ -1,0 +1,178 @@
+"""Figures: a metric under a propagation rule over a set of turns, with its interval.
+
+All sets of turns of all systems are reduced to sums over *units*, the dialogues (`statistics.resampling`), and
+resampled together: one matrix of resamples serves every figure, so that differences of figures are paired.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from collections.abc import Callable, Collection, Iterator, Sequence
+from dataclasses import dataclass
+from functools import cache, cached_property
+from typing import NamedTuple
+
+import numpy as np
+from msgspec import Struct
+from numpy.typing import NDArray
+
+from ivcr_bench.scoring.metrics import METRICS, Ability, Metric, Statistics
+from ivcr_bench.scoring.outcomes import Outcomes
+from ivcr_bench.scoring.propagation import RULES, Alive, Propagation
+from ivcr_bench.scoring.slices import SLICES
+from ivcr_bench.scoring.statistics.bootstrap import bootstrap_sums, percentile_interval
+from ivcr_bench.scoring.statistics.resampling import units_of
+
+DIGITS = 6
+"""Interval ends are rounded to so many digits, far beyond what resampling decides, so that they read the same on
+processors whose sums differ in the last bit."""
+
+OVERALL = ("", "")
+"""Slice and label of all turns."""
+
+
+class Figure(Struct, frozen=True):
+    """A value, a fraction of 1, and the number of gold units (turns or dialogues) that it is over.
+
+    Attributes:
+        value: ``None`` where there is no such unit or the system does not do such turns: "-" in a table.
+        low, high: 95 % bootstrap interval over dialogues.
+    """
+
+    value: float | None
+    n: int
+    low: float | None = None
+    high: float | None = None
+
+
+@dataclass(frozen=True)
+class Cell:
+    """A figure before it is one: the sums of a metric over a set of turns.
+
+    Attributes:
+        sums: over all units; float64 ``[columns]``.
+        columns: where the same sums stand among the resamples.
+    """
+
+    metric: Metric
+    sums: Statistics
+    columns: tuple[int, ...]
+
+
+Cells = dict[tuple[str, str, Propagation, str], Cell]
+"""(slice, label, rule, metric) -> cell; `OVERALL` is slice and label of all turns."""
+
+
+class Resampler:
+    """Makes cells of outcomes, and figures of cells. All cells are to be made before the first figure is.
+
+    Args:
+        dialogues: the number of dialogues; the same for all outcomes.
+        intervals: whether figures are to have one.
+    """
+
+    def __init__(self, dialogues: int, *, intervals: bool = True) -> None:
+        self._unit_of = units_of(dialogues)
+        self._units = int(self._unit_of.max()) + 1
+        self._wanted = intervals
+        self._columns: list[NDArray[np.float64]] = []
+        self._column_of: dict[bytes, int] = {}
+        self._intervals: dict[object, _Interval] = {}
+
+    def cells(self, outcomes: Outcomes) -> Cells:
+        """The cells of one system: every slice, rule and metric."""
+        cells: Cells = {}
+        unit = self._unit_of[outcomes.dialogue]
+        cuts = list(_cuts(outcomes))
+        for rule, mask in RULES.items():
+            alive = mask(outcomes)
+            for counted, metrics in _by_statistics().items():
+                statistics = counted(outcomes, alive)
+                for cut in cuts:
+                    self._fill(cells, cut, rule, metrics, _sum_by(statistics, cut.codes, unit, self._units))
+        return cells
+
+    def figure(self, cell: Cell, does: Collection[Ability]) -> Figure:
+        """The figure of one cell, of a system that does what it ``does``."""
+        return self._figure((cell,), does)
+
+    def difference(self, minuend: Cell, subtrahend: Cell, does: Collection[Ability]) -> Figure:
+        """By how much one cell is more than another of the same metric and turns; its interval is of the difference."""
+        return self._figure((minuend, subtrahend), does)
+
+    def _figure(self, cells: tuple[Cell, ...], does: Collection[Ability]) -> Figure:
+        """The first of ``cells`` less the others."""
+        metric, n = cells[0].metric, cells[0].metric.n(cells[0].sums)
+        if not n or (metric.needs is not None and metric.needs not in does):
+            return Figure(None, n)
+        value = _less([metric.value(cell.sums) for cell in cells])
+        return Figure(float(value), n, *self._interval(cells))
+
+    def _fill(self, cells: Cells, cut: _Cut, rule: Propagation, metrics: list[Metric], sums: Statistics) -> None:
+        for label, of_label in zip(cut.names, sums, strict=True):
+            columns = tuple(map(self._column, of_label))
+            for metric in metrics:
+                if cut.of_dialogues or not metric.of_dialogues:
+                    cells[cut.slice, label, rule, metric.name] = Cell(metric, of_label.sum(axis=-1), columns)
+
+    def _column(self, of_units: NDArray[np.float64]) -> int:
+        """The number of this column among those resampled; equal columns are resampled once."""
+        digest = hashlib.blake2b(of_units.tobytes(), digest_size=16).digest()
+        column = self._column_of.setdefault(digest, len(self._columns))
+        if column == len(self._columns):
+            self._columns.append(of_units)
+        return column
+
+    def _interval(self, cells: tuple[Cell, ...]) -> _Interval:
+        if not self._wanted:
+            return None, None
+        key = tuple((cell.metric.value, cell.columns) for cell in cells)
+        if key not in self._intervals:
+            ends = percentile_interval(_less([cell.metric.value(self._drawn[:, cell.columns]) for cell in cells]))
+            low, high = (None if math.isnan(end) else round(float(end), DIGITS) for end in ends)
+            self._intervals[key] = low, high
+        return self._intervals[key]
+
+    @cached_property
+    def _drawn(self) -> Statistics:
+        """The columns, summed over each resample; float64 ``[resamples, columns]``."""
+        return bootstrap_sums(np.column_stack(self._columns))
+
+
+_Interval = tuple[float | None, float | None]
+
+
+def _less(values: Sequence[Statistics]) -> Statistics:
+    return values[0] - sum(values[1:], np.zeros(()))
+
+
+class _Cut(NamedTuple):
+    slice: str
+    names: tuple[str, ...]
+    codes: NDArray[np.intp]
+    of_dialogues: bool
+
+
+def _cuts(outcomes: Outcomes) -> Iterator[_Cut]:
+    yield _Cut(OVERALL[0], (OVERALL[1],), np.zeros(len(outcomes), np.intp), of_dialogues=True)
+    for part in SLICES:
+        names, codes = part.labels(outcomes)
+        yield _Cut(part.name, names, codes, part.of_dialogues)
+
+
+@cache
+def _by_statistics() -> dict[Callable[[Outcomes, Alive], Statistics], list[Metric]]:
+    """The metrics that share their statistics, so that those are counted once."""
+    grouped: dict[Callable[[Outcomes, Alive], Statistics], list[Metric]] = {}
+    for metric in METRICS:
+        grouped.setdefault(metric.statistics, []).append(metric)
+    return grouped
+
+
+def _sum_by(statistics: Statistics, codes: NDArray[np.intp], unit: NDArray[np.intp], units: int) -> Statistics:
+    """``[turns, columns]`` to ``[labels, columns, units]``."""
+    labels = int(codes.max()) + 1
+    place = codes * units + unit
+    sums = [np.bincount(place, column, labels * units).reshape(labels, units) for column in statistics.T]
+    return np.stack(sums, axis=1)

@@ -1,0 +1,189 @@
+"""The gold side of a split, reduced to what scoring needs: one row a turn, in dataset order."""
+
+from __future__ import annotations
+
+from array import array
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ivcr_bench.data.catalog import find_dataset
+from ivcr_bench.data.dataset import Dataset, scan_folder
+from ivcr_bench.errors import IvcrError
+from ivcr_bench.schema import (
+    BEHAVIOURS,
+    INTENTS,
+    LANGUAGES,
+    Dialogue,
+    Interval,
+    Split,
+    SubmissionHeader,
+    Turn,
+)
+
+
+class Place(NamedTuple):
+    """Where the turns of a dialogue stand."""
+
+    first_row: int
+    turns: int
+
+
+class Target(NamedTuple):
+    """What the answer to a turn is compared with."""
+
+    intent: str
+    videos: tuple[str, ...]
+    moments: tuple[Interval, ...]
+    reference: str
+
+
+@dataclass(frozen=True)
+class GoldTurns:
+    """The gold turns of a split, or of its first dialogues; every array has one row a turn.
+
+    Attributes:
+        dataset: the dataset's name.
+        limit: only the first so many dialogues are in here; ``None`` for all.
+        durations: seconds of each film of the split's corpus, by film id.
+        places: rows of each dialogue, by dialogue id, in dataset order.
+        targets: what each turn's answer is compared with.
+        dialogue: index into ``places``.
+        turn: turn number, from 1.
+        language, intent, behaviour: index into the tuple of that name in `ivcr_bench.schema`.
+        type: pattern of the turn's dialogue, 0..7.
+        dependent: the turn cannot be understood without an earlier one.
+        ancestors: int32 ``[pairs, 2]``: (row, row of a turn that it depends on, directly or not).
+    """
+
+    dataset: str
+    fingerprint: str
+    split: Split
+    limit: int | None
+    durations: Mapping[str, float]
+    places: Mapping[str, Place]
+    targets: tuple[Target, ...]
+    dialogue: NDArray[np.int32]
+    turn: NDArray[np.int32]
+    language: NDArray[np.int8]
+    intent: NDArray[np.int8]
+    behaviour: NDArray[np.int8]
+    type: NDArray[np.int8]
+    dependent: NDArray[np.bool_]
+    ancestors: NDArray[np.int32]
+
+    def __len__(self) -> int:
+        return len(self.turn)
+
+    @classmethod
+    def of(cls, dataset: Dataset, split: Split, limit: int | None = None) -> GoldTurns:
+        """The gold turns of a dataset in memory.
+
+        Raises:
+            IvcrError: the split has no dialogues.
+        """
+        rows = _Rows(split, limit)
+        for dialogue in dataset.dialogues:
+            rows.add(dialogue)
+        durations = dataset.corpus(split).durations
+        return rows.table(dataset.card.name, dataset.card.fingerprint, durations)
+
+    @classmethod
+    def read(cls, spec: str, split: Split, limit: int | None = None) -> GoldTurns:
+        """The gold turns of the dataset that ``spec`` names, without ever holding all of it.
+
+        Raises:
+            IvcrError: there is no such dataset, it is broken, or the split has no dialogues.
+        """
+        rows = _Rows(split, limit)
+        card, videos = scan_folder(find_dataset(spec), rows.add)
+        durations = {video.video_id: video.duration for video in videos if video.in_corpus_of(split)}
+        return rows.table(card.name, card.fingerprint, durations)
+
+
+def gold_of(header: SubmissionHeader | None, dataset: str | None = None, split: Split | None = None) -> GoldTurns:
+    """The gold turns that a submission with this header is about.
+
+    Args:
+        dataset: as for `dataset_named`.
+        split: by default as the header says, else ``test``.
+
+    Raises:
+        IvcrError: as `GoldTurns.read`.
+    """
+    said = header or SubmissionHeader(format="ivcr-submission/1")
+    return GoldTurns.read(dataset_named(header, dataset), split or said.split or "test", said.limit)
+
+
+def dataset_named(header: SubmissionHeader | None, dataset: str | None = None) -> str:
+    """``dataset`` if it is given; else the dataset that the header names, if it is known here; else ``mini``."""
+    named = None if header is None else header.dataset
+    if dataset is None and named is not None:
+        try:
+            find_dataset(named)
+        except IvcrError:
+            named = None
+    return dataset or named or "mini"
+
+
+class _Rows:
+    """A `GoldTurns` in the making, fed with dialogues."""
+
+    def __init__(self, split: Split, limit: int | None) -> None:
+        self._split, self._limit = split, limit
+        self._places: dict[str, Place] = {}
+        self._targets: list[Target] = []
+        self._dialogues: list[tuple[int, int, int]] = []
+        self._turns = array("b")
+        self._ancestors = array("i")
+
+    def add(self, dialogue: Dialogue) -> None:
+        if dialogue.split != self._split or len(self._places) == self._limit:
+            return
+        turns = dialogue.turns
+        first_row = len(self._targets)
+        self._places[dialogue.dialogue_id] = Place(first_row, len(turns))
+        self._dialogues.append((len(turns), LANGUAGES.index(dialogue.language), dialogue.type))
+        for turn in turns:
+            gold = turn.gold
+            self._targets.append(Target(turn.intent, gold.videos, gold.moments, gold.response))
+            self._turns.extend((INTENTS.index(turn.intent), BEHAVIOURS.index(turn.behaviour), bool(turn.depends_on)))
+        for row, ancestor in _ancestor_pairs(turns):
+            self._ancestors.extend((first_row + row, first_row + ancestor))
+
+    def table(self, dataset: str, fingerprint: str, durations: Mapping[str, float]) -> GoldTurns:
+        if not self._targets:
+            raise IvcrError(f"dataset {dataset}: no dialogue has split {self._split!r}")
+        lengths, languages, types = np.array(self._dialogues, np.int32).T
+        dialogue = np.repeat(np.arange(len(lengths), dtype=np.int32), lengths)
+        starts = np.repeat(np.cumsum(lengths) - lengths, lengths)
+        intent, behaviour, dependent = np.array(self._turns, np.int8).reshape(-1, 3).T
+        return GoldTurns(
+            dataset=dataset,
+            fingerprint=fingerprint,
+            split=self._split,
+            limit=self._limit,
+            durations=durations,
+            places=self._places,
+            targets=tuple(self._targets),
+            dialogue=dialogue,
+            turn=(np.arange(len(dialogue)) - starts + 1).astype(np.int32),
+            language=languages[dialogue].astype(np.int8),
+            intent=intent.copy(),
+            behaviour=behaviour.copy(),
+            type=types[dialogue].astype(np.int8),
+            dependent=dependent.astype(np.bool_),
+            ancestors=np.array(self._ancestors, np.int32).reshape(-1, 2),
+        )
+
+
+def _ancestor_pairs(turns: tuple[Turn, ...]) -> Iterator[tuple[int, int]]:
+    """(turn, turn that it depends on, directly or not), counted from 0."""
+    closure: list[set[int]] = []
+    for index, turn in enumerate(turns):
+        direct = {number - 1 for number in turn.depends_on}
+        closure.append(direct.union(*(closure[parent] for parent in direct)))
+        yield from ((index, ancestor) for ancestor in sorted(closure[index]))
