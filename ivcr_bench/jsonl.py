@@ -2,30 +2,32 @@
 
 from __future__ import annotations
 
-import codecs
-import gzip
-import io
 import os
-import re
 import secrets
-import sys
-import zlib
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager, suppress
-from difflib import get_close_matches
+from contextlib import suppress
 from pathlib import Path
-from typing import BinaryIO, Literal, TypeVar, get_args, get_origin, get_type_hints
+from typing import TypeVar
 
 import msgspec
 
-from ivcr_bench.errors import IvcrError
+from ivcr_bench.errors import IvcrError, printable
+from ivcr_bench.json_faults import SHOWN, Fault, excerpt, foreign_file, undecodable
+from ivcr_bench.repeated_keys import repeated_key
+from ivcr_bench.streams import MAX_LINE_BYTES, numbered_lines
+
+__all__ = [
+    "MAX_LINE_BYTES",
+    "decode_line",
+    "encode_line",
+    "iter_lines",
+    "read_jsonl",
+    "write_atomically",
+    "write_jsonl",
+]
 
 T = TypeVar("T", bound=msgspec.Struct)
 
-MAX_LINE_BYTES = 64 << 20
-"""A line longer than this is an error, so that a file of another kind cannot fill the memory."""
-
-_BARE_NUMBER_WORD = re.compile(rb"[:,\[]\s*-?(NaN|Infinity)\b")
 _ENCODER = msgspec.json.Encoder()
 
 
@@ -49,58 +51,42 @@ def read_jsonl(path: str | Path, kind: type[T]) -> list[T]:
 
 
 def decode_line(line: bytes, decoder: msgspec.json.Decoder[T], path: str | Path, number: int) -> T:
-    """Decode one line; on failure raise an error that names file, line, field, found and expected."""
+    """Decode one line.
+
+    Raises:
+        IvcrError: it is no JSON, does not fit, or has a key twice; file, line, field, found and expected are named.
+    """
     try:
-        return decoder.decode(line)
-    except msgspec.ValidationError as error:
-        message, hint = _describe(error), _field_hint(str(error), decoder.type)
+        record = decoder.decode(line)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        message, hint = f"not valid JSON: {error}", "expected one whole JSON object a line, in UTF-8"
-    message = f"{path}:{number}: {message}; line starts {_excerpt(line)}"
-    raise IvcrError(message, hint=_form_hint(line) or hint)
+        fault = foreign_file(line) or undecodable(error, line, decoder.type)
+    else:
+        repeated = repeated_key(line, record)
+        if repeated is None:
+            return record
+        fault = Fault(
+            f"field {printable(repeated, SHOWN)!r}: found twice in one object, expected once",
+            "which of the two counts?",
+        )
+    raise IvcrError(f"{path}:{number}: {fault.message}; line starts {excerpt(line)}", hint=fault.hint)
 
 
 def iter_lines(path: str | Path) -> Iterator[tuple[int, bytes]]:
-    """Yield ``(line number, line)`` for each line that is not blank.
+    """Yield ``(line number, line)`` for each line that is not blank, without the white space around it.
+
+    Args:
+        path: a plain or gzip file, or ``-`` for standard input.
 
     Raises:
-        IvcrError: the file cannot be opened or read to its end, or a line is longer than `MAX_LINE_BYTES`.
+        IvcrError: the file cannot be opened or read to its end, holds something else than one JSON object a line (an
+            array, an archive, another encoding), or a line is longer than `MAX_LINE_BYTES`.
     """
-    with open_binary(path) as stream:
-        number = 0
-        while True:
-            try:
-                line = stream.readline(MAX_LINE_BYTES + 1)
-            except (EOFError, zlib.error, OSError) as error:
-                raise IvcrError(
-                    f"{path}:{number + 1}: cannot read on: {error}", hint="is the file cut short?"
-                ) from None
-            if not line:
-                return
-            number += 1
-            if len(line) > MAX_LINE_BYTES:
-                raise IvcrError(
-                    f"{path}:{number}: line is longer than {MAX_LINE_BYTES >> 20} MiB",
-                    hint="expected one JSON object a line",
-                )
-            line = line.strip()
-            if line:
-                yield number, line
-
-
-@contextmanager
-def open_binary(path: str | Path) -> Iterator[BinaryIO]:
-    """Open ``path`` (plain, gzip, or ``-`` for standard input) for reading bytes."""
-    if str(path) == "-":
-        yield sys.stdin.buffer
-        return
-    try:
-        raw = Path(path).open("rb")  # noqa: SIM115 - only opening may fail here; `with` below closes it
-    except OSError as error:
-        raise IvcrError(f"{path}: cannot open: {error.strerror}") from None
-    with raw:
-        zipped = raw.peek(2)[:2] == b"\x1f\x8b"
-        yield io.BufferedReader(gzip.GzipFile(fileobj=raw)) if zipped else raw
+    lines = numbered_lines(path)
+    for number, line in lines:
+        if fault := foreign_file(line):
+            raise IvcrError(f"{path}:{number}: {fault.message}", hint=fault.hint)
+        yield number, line
+        yield from lines
 
 
 def write_jsonl(path: str | Path, records: Iterable[msgspec.Struct]) -> None:
@@ -128,40 +114,3 @@ def write_atomically(path: str | Path, chunks: Iterable[bytes]) -> None:
     finally:
         with suppress(OSError):
             part.unlink()
-
-
-def _describe(error: msgspec.ValidationError) -> str:
-    message = str(error)
-    text, _, place = message.partition(" - at `$")
-    field = place.rstrip("`").lstrip(".")
-    return f"field {field!r}: {text}" if field else text
-
-
-def _form_hint(line: bytes) -> str | None:
-    """What is wrong with the form of the file, if it is one of the usual things."""
-    if line.startswith(codecs.BOM_UTF8):
-        return "save the file as UTF-8 without a byte-order mark"
-    if line.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
-        return "the file is UTF-16; save it as UTF-8"
-    if line.startswith(b"["):
-        return "an array; write one JSON object a line instead"
-    if _BARE_NUMBER_WORD.search(line):
-        return "JSON has no NaN and no Infinity"
-    return None
-
-
-def _field_hint(message: str, kind: type[msgspec.Struct]) -> str | None:
-    """The names or values that are allowed where ``message`` found another."""
-    if unknown := re.match("Object contains unknown field `(.*)`$", message):
-        near = get_close_matches(unknown[1], kind.__struct_fields__, n=1)
-        return f"did you mean {near[0]!r}?" if near else f"one of {', '.join(kind.__struct_fields__)}"
-    if wrong := re.match(r"Invalid enum value .* - at `\$\.(\w+)`$", message):
-        annotation = get_type_hints(kind).get(wrong[1])
-        literals = [part for part in (annotation, *get_args(annotation)) if get_origin(part) is Literal]
-        return f"expected {' | '.join(get_args(literals[0]))}" if literals else None
-    return None
-
-
-def _excerpt(line: bytes, length: int = 60) -> str:
-    text = line[:length].decode("utf-8", errors="replace")
-    return repr(text + ("..." if len(line) > length else ""))
