@@ -4,6 +4,7 @@ import codecs
 import gzip
 import io
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -14,11 +15,12 @@ from ivcr_bench.data.dataset import Dataset, DatasetCard
 from ivcr_bench.errors import IvcrError
 from ivcr_bench.jsonl import MAX_LINE_BYTES
 from ivcr_bench.schema import Dialogue, Gold, Moment, SubmissionHeader, SubmissionTurn, Turn, Video
+from ivcr_bench.scoring.checking import check_answers
+from ivcr_bench.scoring.gold import GoldTurns
 from ivcr_bench.submission import (
     MAX_FAULTS,
     Submission,
     answer_faults,
-    check_submission,
     read_submission,
     write_submission,
 )
@@ -40,6 +42,11 @@ DATASET = Dataset(
         Dialogue("v-0001", "zh", "val", 1, (TURN,)),
     ),
 )
+
+
+def check_submission(submission, dataset, split, path):
+    gold = GoldTurns.of(dataset, split, submission.header and submission.header.limit)
+    check_answers(gold, replace(submission, path=path))
 
 
 def lines(*records):
@@ -291,7 +298,7 @@ class TestChecking:
 
     def test_one_response_can_be_checked_by_itself(self):
         answer = SubmissionTurn(**{**LINE, "videos": ("film-9",), "moments": (Moment("film-1", 0, 99),)})
-        assert len(list(answer_faults(answer, DATASET.corpus("test")))) == 2
+        assert len(list(answer_faults(answer, DATASET.corpus("test").durations))) == 2
 
 
 VALID = lines(HEADER, LINE, {**LINE, "turn": 2, "moments": [{"video_id": "film-1", "start": 1.5, "end": 2}]})

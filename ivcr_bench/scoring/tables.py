@@ -18,7 +18,8 @@ NOTHING = "-"
 TURN_METRICS = ("R@1", "R@1 IoU=0.5", "R@1 IoU=0.7")
 """What the paper's Table 4 gives for each turn number."""
 
-SLICE_METRICS = ("R@1", "R@1 IoU=0.5", "BLEU-4", "intent accuracy")
+SLICE_METRICS = {"R@1": "R@1", "R@1 IoU=0.5": "R@1 IoU=0.5", "BLEU-4": "BLEU-4", "intent accuracy": "intent"}
+"""Metric -> heading."""
 
 INTERVAL_RULES = ("none", "video")
 """The rules whose intervals are shown: those of the single-turn and the multi-turn protocol. All are in the file."""
@@ -93,7 +94,7 @@ def _slices(report: Report) -> str:
         for index, (label, figures) in enumerate(labels.items()):
             values = (_value(figures["none"][metric]) for metric in SLICE_METRICS)
             rows.append(["" if index else name, label, figures["none"]["intent accuracy"].n, *values])
-    return _table(["", "", "turns", *SLICE_METRICS], rows, left=2)
+    return _table(["", "", "turns", *SLICE_METRICS.values()], rows, left=2)
 
 
 def _table(header: Sequence[str], rows: Iterable[Sequence[object]], left: int = 1) -> str:
