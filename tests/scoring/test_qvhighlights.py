@@ -57,7 +57,7 @@ def played(draw):
     return dataset(*talks), submission(*answers)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=1000, deadline=None)
 @given(played(), st.sampled_from([0.3, 0.5, 0.7]))
 def test_recall_at_one_is_ours(world, threshold):
     data, answers = world

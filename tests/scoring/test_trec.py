@@ -57,7 +57,7 @@ def played(draw):
     return dataset(*talks), submission(*answers)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=1000, deadline=None)
 @given(played())
 def test_ir_measures_finds_our_figures(world):
     data, answers = world
