@@ -20,7 +20,7 @@ _LONGEST_LOOKED_INTO = 1 << 20
 
 _DUMPS = "write lines with json.dumps"
 _LONE_SURROGATE = re.compile(
-    rb"(?<!\\)(?:\\\\)*(?:\\u[dD][89abAB][0-9a-fA-F]{2}(?!\\u[dD][c-fC-F][0-9a-fA-F]{2})"
+    rb"(?<!\\)(?:\\\\)*+(?:\\u[dD][89abAB][0-9a-fA-F]{2}(?!\\u[dD][c-fC-F][0-9a-fA-F]{2})"
     rb"|(?<!\\u[dD][89abAB][0-9a-fA-F]{2})\\u[dD][c-fC-F][0-9a-fA-F]{2})"
 )
 _FIELD_BEFORE = re.compile(rb'"([^"\\]{1,64})"\s*:[^"]*$')

@@ -225,5 +225,6 @@ def _require_interval(start: float, end: float) -> None:
 
 def _reject_repeats(videos: tuple[str, ...]) -> None:
     if len(set(videos)) != len(videos):
-        repeated = next(v for i, v in enumerate(videos) if v in videos[:i])
+        seen: set[str] = set()
+        repeated = next(v for v in videos if v in seen or seen.add(v))  # type: ignore[func-returns-value]
         raise ValueError(f"videos repeat {repeated!r}, expected each film once")
