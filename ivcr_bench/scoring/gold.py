@@ -5,9 +5,9 @@ from __future__ import annotations
 from array import array
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import NamedTuple
 
 import numpy as np
+from msgspec import Struct
 from numpy.typing import NDArray
 
 from ivcr_bench.data.catalog import find_dataset
@@ -25,14 +25,14 @@ from ivcr_bench.schema import (
 )
 
 
-class Place(NamedTuple):
+class Place(Struct, frozen=True, gc=False):
     """Where the turns of a dialogue stand."""
 
     first_row: int
     turns: int
 
 
-class Target(NamedTuple):
+class Target(Struct, frozen=True, gc=False):
     """What the answer to a turn is compared with."""
 
     intent: str
@@ -129,6 +129,9 @@ def dataset_named(header: SubmissionHeader | None, dataset: str | None = None) -
     return dataset or named or "mini"
 
 
+_INDEX = {name: index for names in (LANGUAGES, INTENTS, BEHAVIOURS) for index, name in enumerate(names)}
+
+
 class _Rows:
     """A `GoldTurns` in the making, fed with dialogues."""
 
@@ -146,11 +149,11 @@ class _Rows:
         turns = dialogue.turns
         first_row = len(self._targets)
         self._places[dialogue.dialogue_id] = Place(first_row, len(turns))
-        self._dialogues.append((len(turns), LANGUAGES.index(dialogue.language), dialogue.type))
+        self._dialogues.append((len(turns), _INDEX[dialogue.language], dialogue.type))
         for turn in turns:
             gold = turn.gold
             self._targets.append(Target(turn.intent, gold.videos, gold.moments, gold.response))
-            self._turns.extend((INTENTS.index(turn.intent), BEHAVIOURS.index(turn.behaviour), bool(turn.depends_on)))
+            self._turns.extend((_INDEX[turn.intent], _INDEX[turn.behaviour], bool(turn.depends_on)))
         for row, ancestor in _ancestor_pairs(turns):
             self._ancestors.extend((first_row + row, first_row + ancestor))
 
@@ -182,8 +185,9 @@ class _Rows:
 
 def _ancestor_pairs(turns: tuple[Turn, ...]) -> Iterator[tuple[int, int]]:
     """(turn, turn that it depends on, directly or not), counted from 0."""
-    closure: list[set[int]] = []
+    closure: dict[int, set[int]] = {}
     for index, turn in enumerate(turns):
-        direct = {number - 1 for number in turn.depends_on}
-        closure.append(direct.union(*(closure[parent] for parent in direct)))
-        yield from ((index, ancestor) for ancestor in sorted(closure[index]))
+        if turn.depends_on:
+            direct = {number - 1 for number in turn.depends_on}
+            closure[index] = direct.union(*(closure.get(parent, ()) for parent in direct))
+            yield from ((index, ancestor) for ancestor in sorted(closure[index]))
