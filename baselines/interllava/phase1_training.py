@@ -20,7 +20,7 @@ from baselines.backbones.blip2_losses import tag_loss
 from baselines.backbones.tokenizer import DECODER
 from baselines.interllava.phase1 import DialogueRetriever
 from baselines.interllava.phase1_data import DialogueBatches, Phase1Training, ShotBatches, StepSettings
-from baselines.retrieval.x_pool import symmetric_cross_entropy
+from baselines.retrieval.losses import symmetric_cross_entropy
 
 
 class LossPartsTrainer(Trainer):

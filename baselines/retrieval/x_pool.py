@@ -134,20 +134,3 @@ class XPool(nn.Module):
     def _score(self, text: Tensor, index: FrameIndex) -> Tensor:
         pooled = F.normalize(self.pool_frames(text, index), dim=-1)
         return torch.einsum("td,vtd->tv", F.normalize(text, dim=-1), pooled)
-
-
-def symmetric_cross_entropy(logits: Tensor, positive: Tensor) -> Tensor:
-    """X-Pool's loss, for any number of positives: mean of the text-to-video and video-to-text directions.
-
-    Args:
-        logits: ``[texts, videos]``.
-        positive: bool, same shape; a row or column without a positive does not count.
-    """
-    return (_cross_entropy(logits, positive) + _cross_entropy(logits.T, positive.T)) / 2
-
-
-def _cross_entropy(logits: Tensor, positive: Tensor) -> Tensor:
-    counts = positive.sum(1)
-    rows = counts > 0
-    targets = positive[rows].float() / counts[rows, None]
-    return F.cross_entropy(logits[rows], targets)

@@ -4,7 +4,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from baselines.retrieval.x_pool import XPool, symmetric_cross_entropy
+from baselines.retrieval.losses import symmetric_cross_entropy
+from baselines.retrieval.x_pool import XPool
 
 
 def seeded(width: int = 16, heads: int = 1) -> XPool:
