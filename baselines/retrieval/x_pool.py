@@ -1,8 +1,10 @@
 """X-Pool (Gorti et al., CVPR 2022, arXiv 2203.15086): a video vector that depends on the query.
 
 The sentence attends over the frames of a film; the mixture of frames, after a residual linear layer, is compared
-with the sentence. The head works on any sentence and frame vectors of one width. Written from the paper's
-equations, with the module names of the authors' checkpoints.
+with the sentence. Written from the paper's equations, with the module names of the authors' checkpoints.
+
+`XPool` is the head alone, for any sentence and frame vectors of one width; `ClipXPool` is the published method, on
+CLIP.
 """
 
 from __future__ import annotations
@@ -14,7 +16,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-MAX_LOGIT_SCALE = math.log(100)
+from baselines.retrieval.clip_backbone import MAX_LOGIT_SCALE, ClipBackbone, ClipConfig
+from baselines.retrieval.losses import symmetric_cross_entropy
+from baselines.retrieval.protocol import Block, Encoded, Padding, in_blocks
 
 
 @dataclass(frozen=True)
@@ -134,3 +138,91 @@ class XPool(nn.Module):
     def _score(self, text: Tensor, index: FrameIndex) -> Tensor:
         pooled = F.normalize(self.pool_frames(text, index), dim=-1)
         return torch.einsum("td,vtd->tv", F.normalize(text, dim=-1), pooled)
+
+
+@dataclass(frozen=True)
+class XPoolConfig:
+    """What shapes the published method.
+
+    Attributes:
+        clip: sizes of the backbone.
+        frames: of a film, the middles of as many equal parts; no mask hides the frames of a film that has fewer.
+        words: tokens of a text, begin and end included.
+        heads: of the attention over frames.
+        dropout: of the head; 0.3 for MSR-VTT-9k and LSMDC, 0.4 for MSR-VTT-7k and MSVD.
+    """
+
+    clip: ClipConfig
+    frames: int = 12
+    words: int = 77
+    heads: int = 1
+    dropout: float = 0.3
+
+    @classmethod
+    def paper(cls) -> XPoolConfig:
+        """ViT-B/32 and the authors' sizes."""
+        return cls(ClipConfig())
+
+    @classmethod
+    def mini(cls, vocab_size: int, eos_token_id: int) -> XPoolConfig:
+        """For IVCR-Mini on a CPU."""
+        return cls(ClipConfig.mini(vocab_size, eos_token_id), frames=6, dropout=0.1)
+
+
+class ClipXPool(nn.Module):
+    """X-Pool on CLIP; texts are encoded as ``vectors`` ``[texts, width]``, videos as the parts of a `FrameIndex`.
+
+    All parameters bear the names of the authors' checkpoints.
+    """
+
+    padding: Padding = "repeat"
+    block = Block(texts=64, videos=64)
+
+    def __init__(self, config: XPoolConfig, clip: ClipBackbone) -> None:
+        super().__init__()
+        self.config, self.clip = config, clip
+        self.pool_frames = PoolFrames(clip.width, config.heads, config.dropout)
+
+    def encode_texts(self, input_ids: Tensor, mask: Tensor) -> Encoded:
+        """Sentence vectors of ids and mask ``[texts, length]``."""
+        return Encoded(vectors=self.clip.sentence_vectors(input_ids, mask))
+
+    def encode_frames(self, pixels: Tensor, mask: Tensor | None = None) -> Encoded:
+        """What the backbone alone makes of films: ``frames`` ``[videos, frames, width]``.
+
+        Raises:
+            ValueError: ``mask`` hides a frame, which the method has no way to leave out.
+        """
+        if mask is not None and not mask.all():
+            raise ValueError("a masked frame: this method has no frame mask, repeat the last frame instead")
+        return Encoded(frames=self.clip.frame_vectors(pixels))
+
+    def encode_videos(self, pixels: Tensor, mask: Tensor | None = None) -> Encoded:
+        """Films ``[videos, frames, 3, height, width]`` without padding."""
+        return self.index(self.encode_frames(pixels, mask))
+
+    def index(self, films: Encoded) -> Encoded:
+        """What the head makes of films (`encode_frames`) before it knows a text."""
+        index = self.pool_frames.index(films["frames"])
+        return Encoded(keys=index.keys, values=index.values)
+
+    def pooled(self, texts: Encoded, videos: Encoded) -> Tensor:
+        """Each video as each text sees it: ``[texts, videos, width]``."""
+        return self.pool_frames(texts["vectors"], FrameIndex(videos["keys"], videos["values"])).transpose(0, 1)
+
+    def similarity(self, texts: Encoded, videos: Encoded, block: Block | None = None) -> Tensor:
+        """Cosines ``[texts, videos]`` of each text with each video as it sees it."""
+        return in_blocks(self._cosines, texts, videos, block or self.block)
+
+    def loss(self, texts: Encoded, videos: Encoded, positive: Tensor | None = None) -> Tensor:
+        """Symmetric InfoNCE over the scaled cosines."""
+        self.clip.clamp_logit_scale()
+        return symmetric_cross_entropy(self.clip.scale() * self.similarity(texts, videos), positive)
+
+    def _cosines(self, texts: Encoded, videos: Encoded) -> Tensor:
+        return cosine(texts["vectors"][:, None], self.pooled(texts, videos))
+
+
+def cosine(a: Tensor, b: Tensor) -> Tensor:
+    """Cosines ``[...]`` of vectors ``[..., width]``."""
+    return (F.normalize(a, dim=-1) * F.normalize(b, dim=-1)).sum(-1)
