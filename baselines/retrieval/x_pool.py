@@ -71,7 +71,7 @@ class CrossAttention(nn.Module):
         return torch.einsum("vhtf,vhfo->vto", scores.softmax(-1), index.values)
 
     def _split(self, x: Tensor) -> Tensor:
-        return x.view(*x.shape[:-1], self.heads, -1)
+        return x.unflatten(-1, (self.heads, x.shape[-1] // self.heads))
 
 
 class PoolFrames(nn.Module):

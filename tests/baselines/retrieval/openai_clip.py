@@ -5,7 +5,9 @@ from __future__ import annotations
 import numpy as np
 
 
-def random_state(rng, *, width=32, vision_width=32, layers=2, patch=8, image=32, vocabulary=64, context=16):
+def random_state(
+    rng, *, width=32, vision_width=32, layers=2, vision_layers=2, patch=8, image=32, vocabulary=64, context=16
+):
     """A state dict as OpenAI (and CLIP4Clip under ``clip.``) saves it."""
 
     def draw(*shape, scale=0.3):
@@ -26,8 +28,8 @@ def random_state(rng, *, width=32, vision_width=32, layers=2, patch=8, image=32,
     }
     for norm, size in (("ln_final", width), ("visual.ln_pre", vision_width), ("visual.ln_post", vision_width)):
         state |= {f"{norm}.weight": 1 + draw(size), f"{norm}.bias": draw(size)}
-    for tower, size in (("", width), ("visual.", vision_width)):
-        for layer in range(layers):
+    for tower, size, depth in (("", width, layers), ("visual.", vision_width, vision_layers)):
+        for layer in range(depth):
             state |= block_state(draw, f"{tower}transformer.resblocks.{layer}.", size)
     return state
 
