@@ -96,7 +96,7 @@ class Clip4Clip(nn.Module):
     def __init__(self, config: Clip4ClipConfig, clip: ClipBackbone) -> None:
         super().__init__()
         self.config, self.clip = config, clip
-        width, heads, positions = clip.width, config.clip.text_heads, config.clip.max_text
+        width, heads, positions = clip.width, clip.text_heads, clip.max_text
         if config.patches == "3d":
             use_3d_patches(clip, config.frames)
         if config.head == "seqLSTM":

@@ -124,6 +124,17 @@ class ClipBackbone(CLIPModel):
         """Of the shared space."""
         return self.visual_projection.out_features
 
+    @property
+    def text_heads(self) -> int:
+        """Of the attention of the text tower."""
+        heads: int = self.config.text_config.num_attention_heads
+        return heads
+
+    @property
+    def max_text(self) -> int:
+        """Rows of the text's position table."""
+        return self.text_model.embeddings.position_embedding.num_embeddings
+
     def frame_vectors(self, pixels: Tensor) -> Tensor:
         """One vector a frame: ``[videos, frames, width]`` of ``pixels`` ``[videos, frames, 3, height, width]``."""
         pooled = self.vision_model(pixel_values=pixels.flatten(0, 1)).pooler_output

@@ -30,10 +30,10 @@ def mix(x: Tensor) -> Tensor:
 
 def combine(*parts: Tensor | int) -> Tensor:
     """One int32 hash of several numbers, broadcast against each other; their order counts."""
-    total = torch.zeros((), dtype=torch.int32)
+    device = next((part.device for part in parts if isinstance(part, Tensor)), None)
+    total = torch.zeros((), dtype=torch.int32, device=device)
     for part in parts:
-        number = part if isinstance(part, Tensor) else torch.tensor(part)
-        total = mix(total.to(number.device) + number.to(torch.int32) + _GOLDEN)
+        total = mix(total + torch.as_tensor(part, device=device).to(torch.int32) + _GOLDEN)
     return total
 
 

@@ -72,11 +72,11 @@ class RadiusHead(nn.Module):
 class TMass(ClipXPool):
     """The model; to what X-Pool encodes, texts add ``seeds`` ``[texts]``, videos ``frames``, normalised."""
 
+    config: TMassConfig
     block = Block(texts=16, videos=32)
 
     def __init__(self, config: TMassConfig, clip: ClipBackbone) -> None:
         super().__init__(config, clip)
-        self.mass = config
         self.stochastic = nn.ModuleDict({"std_branch": RadiusHead(config.frames, clip.width)})
 
     def encode_texts(self, input_ids: Tensor, mask: Tensor) -> Encoded:
@@ -120,8 +120,8 @@ class TMass(ClipXPool):
         scale = self.clip.scale()
         drawn, support = self.training_cosines(texts, videos, self._training_noise(texts["vectors"]))
         total = symmetric_cross_entropy(scale * drawn, positive)
-        if self.mass.support_weight:
-            total = total + self.mass.support_weight * symmetric_cross_entropy(scale * support, positive)
+        if self.config.support_weight:
+            total = total + self.config.support_weight * symmetric_cross_entropy(scale * support, positive)
         return total
 
     def training_cosines(self, texts: Encoded, videos: Encoded, noise: Tensor) -> tuple[Tensor, Tensor]:
@@ -141,25 +141,25 @@ class TMass(ClipXPool):
         return cosine(drawn[:, None], pooled), cosine(support[:, None], pooled)
 
     def _training_noise(self, like: Tensor) -> Tensor:
-        if self.mass.prior == "uniform01":
+        if self.config.prior == "uniform01":
             return torch.rand_like(like)
-        return self.mass.prior_std * torch.randn_like(like)
+        return self.config.prior_std * torch.randn_like(like)
 
     def _noise(self, seeds: Tensor, trial: int, width: int) -> Tensor:
         """Points of the prior: ``[texts, videos, width]`` of the seeds of the pairs ``[texts, videos]``."""
-        table = pair_noise.combine(self.mass.seed, trial, torch.arange(width, device=seeds.device))
-        if self.mass.prior == "uniform01":
+        table = pair_noise.combine(self.config.seed, trial, torch.arange(width, device=seeds.device))
+        if self.config.prior == "uniform01":
             return pair_noise.uniform(seeds, table)
-        return self.mass.prior_std * pair_noise.normal(seeds, table)
+        return self.config.prior_std * pair_noise.normal(seeds, table)
 
     def _best(self, texts: Encoded, videos: Encoded) -> Tensor:
         """Best cosines ``[texts, videos]``; only one trial at a time is in memory."""
         text, pooled = texts["vectors"][:, None], F.normalize(self.pooled(texts, videos), dim=-1)
-        if not self.mass.trials:
+        if not self.config.trials:
             return (F.normalize(text, dim=-1) * pooled).sum(-1)
         seeds, radius = self._pairs(texts, videos)
         scores = pooled.new_full(pooled.shape[:2], -torch.inf)
-        for trial in range(self.mass.trials):
+        for trial in range(self.config.trials):
             point = torch.addcmul(text, self._noise(seeds, trial, text.shape[-1]), radius)
             scores = torch.maximum(scores, (point * pooled).sum(-1) / point.norm(dim=-1))
         return scores
@@ -170,7 +170,7 @@ class TMass(ClipXPool):
         best = text.expand_as(pooled)
         seeds, radius = self._pairs(texts, videos)
         scores = pooled.new_full(pooled.shape[:2], -torch.inf)
-        for trial in range(self.mass.trials):
+        for trial in range(self.config.trials):
             point = torch.addcmul(text, self._noise(seeds, trial, text.shape[-1]), radius)
             found = cosine(point, pooled)
             best = torch.where((found > scores)[..., None], point, best)

@@ -136,8 +136,8 @@ class Ts2Net(nn.Module):
         super().__init__()
         self.config, self.clip = config, clip
         shift_attention(clip, config.frames)
-        self.frame_position_embeddings = nn.Embedding(config.clip.max_text, clip.width)
-        self.transformerClip = TemporalTransformer(clip.width, config.clip.text_heads, config.layers)
+        self.frame_position_embeddings = nn.Embedding(clip.max_text, clip.width)
+        self.transformerClip = TemporalTransformer(clip.width, clip.text_heads, config.layers)
         self.visual_token_selector = TokenSelector(config, clip.width)
         initialise(self.transformerClip)
         copy_text_tower(clip, self.frame_position_embeddings, self.transformerClip)

@@ -32,7 +32,7 @@ def tiny(**options):
 def encoded(model, texts=3, videos=3):
     model.eval()
     with torch.no_grad():
-        return model.encode_texts(*sentences(texts)), model.encode_videos(films(videos, model.mass.frames))
+        return model.encode_texts(*sentences(texts)), model.encode_videos(films(videos, model.config.frames))
 
 
 @pytest.fixture
@@ -120,12 +120,12 @@ def test_more_trials_never_score_less_and_seeds_differ():
     texts, videos = encoded(model)
     scores = []
     for trials in (1, 2, 4, 8):
-        model.mass = replace(model.mass, trials=trials)
+        model.config = replace(model.config, trials=trials)
         scores.append(model.similarity(texts, videos))
     for fewer, more in pairwise(scores):
         assert (more >= fewer).all()
     assert (scores[-1] > scores[0]).any()
-    model.mass = replace(model.mass, seed=1)
+    model.config = replace(model.config, seed=1)
     assert not torch.allclose(model.similarity(texts, videos), scores[-1])
 
 

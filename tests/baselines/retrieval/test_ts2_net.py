@@ -145,6 +145,16 @@ def test_a_film_is_encoded_alike_alone_and_among_others(selection):
     torch.testing.assert_close(alone["frames"], whole["frames"][3:4], atol=1e-5, rtol=0)
 
 
+def test_the_noise_of_scoring_is_one_of_many_draws():
+    """Shares of 500 samples against the mean of 8 draws: within 5 standard errors of their difference."""
+    torch.manual_seed(0)
+    selector = Ts2Net(replace(tiny().config, samples=500), ClipBackbone.build(TINY)).visual_token_selector
+    scores = selector.score_predictor(torch.randn(2, 17, 32))[:, 1:].detach()
+    drawn = torch.stack([selector.train()._choice(scores) for _ in range(8)]).mean(0)
+    error = (drawn * (1 - drawn) / 500 * (1 + 1 / 8)).sqrt() + 1e-3
+    assert ((selector.eval()._choice(scores) - drawn).abs() < 5 * error).all()
+
+
 def test_hard_selection_keeps_the_patches_of_the_highest_scores():
     selector = tiny(selection="hard").eval().visual_token_selector
     tokens = torch.randn(1, 17, 32)
