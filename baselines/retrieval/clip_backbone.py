@@ -127,7 +127,7 @@ class ClipBackbone(CLIPModel):
     @property
     def text_heads(self) -> int:
         """Of the attention of the text tower."""
-        heads: int = self.config.text_config.num_attention_heads
+        heads: int = self.text_model.encoder.layers[0].self_attn.num_heads
         return heads
 
     @property
