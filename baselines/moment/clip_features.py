@@ -41,6 +41,11 @@ def resample(features: Tensor, length: int, legacy_last_row: bool = False) -> Te
     return ((sums[ends] - sums[starts]) / counts).to(features.dtype)
 
 
+def resample_films(video: Tensor, mask: Tensor, length: int, legacy_last_row: bool = False) -> Tensor:
+    """`resample` of each film of a padded batch ``[films, rows, width]``: ``[films, length, width]``."""
+    return torch.stack([resample(rows[own], length, legacy_last_row) for rows, own in zip(video, mask, strict=True)])
+
+
 def cut_to_shortest(streams: Sequence[Tensor]) -> list[Tensor]:
     """Features of one film from several encoders ``[rows, width]``, each without the rows that another lacks."""
     rows = min(map(len, streams))

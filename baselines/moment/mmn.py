@@ -8,7 +8,7 @@ dot products. Written from the paper's equations, with the module names of the a
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,6 +17,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from transformers import DistilBertConfig, DistilBertModel
 
+from baselines.moment.clip_features import resample_films
+from baselines.moment.detr import ClipBatch
 from baselines.moment.mmn_config import MmnConfig
 from baselines.moment.spans import ClipGrid
 from baselines.moment.two_d_map import (
@@ -129,6 +131,25 @@ class Mmn(nn.Module):
     def forward(self, video: Tensor, words: Tensor, text_mask: Tensor) -> Tensor:
         """The score of each proposal for pairs of a film and a sentence: ``[pairs, cells]``, from 0 to 1."""
         return moment_scores(self.encode_texts(words, text_mask), self.encode_films(video), self.config.gamma)
+
+    @torch.inference_mode()
+    def localise(self, batch: ClipBatch, grids: Sequence[ClipGrid]) -> list[Tensor]:
+        """Moments of each query, best first: float64 rows of (start, end, score), in seconds.
+
+        Args:
+            batch: films of any length, and the queries about them.
+            grids: the clips of each film.
+        """
+        films = self.encode_films(self.fixed_rows(batch.video, batch.video_mask))
+        scores = moment_scores(self.encode_texts(batch.text, batch.text_mask), films, self.config.gamma)
+        return [
+            ranked_moments(self.config, row, grid.resampled(self.config.clips)).rows
+            for row, grid in zip(scores, grids, strict=True)
+        ]
+
+    def fixed_rows(self, video: Tensor, mask: Tensor) -> Tensor:
+        """Padded films ``[films, rows, video_width]`` at the number of rows that `encode_films` takes."""
+        return resample_films(video, mask, self.config.rows, self.config.legacy_last_row)
 
 
 def fit_logits(texts: Joint, films: Joint) -> Tensor:

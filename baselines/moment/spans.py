@@ -52,6 +52,10 @@ class ClipGrid:
         """Features at a fixed ``rate``, rows a second, of which the film has ``clips``."""
         return cls(clips, 1 / rate if rate > 0 else 0.0, duration)
 
+    def resampled(self, clips: int) -> ClipGrid:
+        """The same stretch of film as another number of clips."""
+        return ClipGrid(clips, self.extent / max(clips, 1), self.duration)
+
     @property
     def extent(self) -> float:
         """Where the last clip ends, in seconds: what fractions are fractions of."""

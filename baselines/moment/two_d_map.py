@@ -28,6 +28,11 @@ class RankedMoments(NamedTuple):
     seconds: Tensor
     scores: Tensor
 
+    @property
+    def rows(self) -> Tensor:
+        """(start, end, score), float64 ``[n, 3]``."""
+        return torch.cat((self.seconds, self.scores.double()[:, None]), 1)
+
 
 @dataclass(frozen=True)
 class MapLayout:

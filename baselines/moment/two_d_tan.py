@@ -6,7 +6,7 @@ Written from the paper's equations, with the module names of the authors' checkp
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -15,6 +15,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from baselines.moment.clip_features import resample_films
+from baselines.moment.detr import ClipBatch
 from baselines.moment.spans import ClipGrid
 from baselines.moment.two_d_map import (
     ConvolvedProposals,
@@ -162,6 +164,22 @@ class TwoDTan(nn.Module):
             ``[pairs, cells]``, in the order of ``layout.cells``.
         """
         return self.score(self.encode_films(video), words, text_mask)
+
+    @torch.inference_mode()
+    def localise(self, batch: ClipBatch, grids: Sequence[ClipGrid]) -> list[Tensor]:
+        """Moments of each query, best first: float64 rows of (start, end, score), in seconds.
+
+        Args:
+            batch: films of any length, and the queries about them.
+            grids: the clips of each film.
+        """
+        config = self.config
+        video = resample_films(batch.video, batch.video_mask, config.rows, config.legacy_last_row)
+        logits = self(video, batch.text, batch.text_mask)
+        return [
+            ranked_moments(config, row, grid.resampled(config.clips)).rows
+            for row, grid in zip(logits, grids, strict=True)
+        ]
 
     def encode_films(self, video: Tensor) -> Tensor:
         """What does not depend on the query: ``[films, width, clips, clips]``."""
