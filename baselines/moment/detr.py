@@ -45,6 +45,11 @@ class ClipBatch:
     def __len__(self) -> int:
         return len(self.video)
 
+    def on(self, device: torch.device) -> ClipBatch:
+        """The batch on ``device``."""
+        moved = [tensor.to(device) for tensor in (self.video, self.video_mask, self.text, self.text_mask)]
+        return ClipBatch(*moved, audio=None if self.audio is None else self.audio.to(device))
+
     def with_endpoints(self) -> ClipBatch:
         """The batch with two more video features: where each clip begins and ends, as fractions of its film."""
         clips = self.video_mask.sum(1)[:, None]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Literal, NamedTuple
 
 import numpy as np
@@ -51,31 +51,37 @@ def moment_queries(dialogues: Iterable[Dialogue], policy: QueryPolicy) -> list[M
     return queries
 
 
-def further_dialogues(dataset: Dataset, split: Split, seeds: int) -> list[Dialogue]:
-    """For IVCR-Mini, as many dialogues again about the films of ``split`` for each of so many seeds; else none."""
-    if dataset.card.mini is None or not seeds:
-        return []
-    truth = read_truth(dataset)
-    films = [truth[video.video_id] for video in dataset.corpus(split).videos]
-    dialogues: list[Dialogue] = []
-    for seed in range(FIRST_FURTHER_SEED, FIRST_FURTHER_SEED + seeds):
-        dialogues += split_dialogues(films, split, TURN_COUNTS["mini"][split], np.random.default_rng(seed))
-    return dialogues
+def training_queries(
+    dataset: Dataset, split: Split, policy: QueryPolicy, seeds: int
+) -> tuple[list[MomentQuery], list[MomentQuery]]:
+    """The moment turns of ``split``, and captions of its shots if ``seeds`` and the dataset is IVCR-Mini.
+
+    Args:
+        seeds: for IVCR-Mini, as many dialogues again about the same films for each of so many seeds.
+    """
+    dialogues, captions = list(dataset.split(split)), []
+    if dataset.card.mini is not None and seeds:
+        truth = read_truth(dataset)
+        films = [truth[video.video_id] for video in dataset.corpus(split).videos]
+        for seed in range(FIRST_FURTHER_SEED, FIRST_FURTHER_SEED + seeds):
+            rng = np.random.default_rng(seed)
+            dialogues += split_dialogues(films, split, TURN_COUNTS["mini"][split], rng)
+            captions += caption_queries(films, rng)
+    return moment_queries(dialogues, policy), captions
 
 
-def caption_queries(films: Mapping[str, Film], rng: np.random.Generator) -> list[MomentQuery]:
-    """A sentence about each shot of IVCR-Mini's ``films`` in each language; every shot alike is an answer."""
+def caption_queries(films: Iterable[Film], rng: np.random.Generator) -> list[MomentQuery]:
+    """A sentence about each shot of ``films`` in each language; the answers are all shots that it may be about."""
     queries = []
-    for video_id, film in films.items():
+    for film in films:
         for shot in film.shots:
             moments = tuple((other.start, other.end) for other in film.shots if _alike(shot, other))
-            queries += [MomentQuery(video_id, caption(shot, language, rng), moments) for language in LANGUAGES]
+            queries += [MomentQuery(film.video_id, caption(shot, language, rng), moments) for language in LANGUAGES]
     return queries
 
 
 def _alike(shot: Shot, other: Shot) -> bool:
-    """Whether a sentence about ``shot`` may fit ``other`` too: it may leave out sizes and bystanders."""
-    return (
-        (shot.setting, shot.action) == (other.setting, other.action)
-        and (shot.actors[0].colour, shot.actors[0].shape) == (other.actors[0].colour, other.actors[0].shape)
-    )
+    """Whether a caption of ``shot`` may fit ``other`` too: it may leave out sizes and bystanders."""
+    lead, other_lead = shot.actors[0], other.actors[0]
+    same_scene = (shot.setting, shot.action) == (other.setting, other.action)
+    return same_scene and (lead.colour, lead.shape) == (other_lead.colour, other_lead.shape)
