@@ -47,8 +47,11 @@ class ClipBatch:
 
     def on(self, device: torch.device) -> ClipBatch:
         """The batch on ``device``."""
-        moved = [tensor.to(device) for tensor in (self.video, self.video_mask, self.text, self.text_mask)]
-        return ClipBatch(*moved, audio=None if self.audio is None else self.audio.to(device))
+        video, video_mask, text, text_mask = (
+            tensor.to(device) for tensor in (self.video, self.video_mask, self.text, self.text_mask)
+        )
+        audio = None if self.audio is None else self.audio.to(device)
+        return ClipBatch(video, video_mask, text, text_mask, audio)
 
     def with_endpoints(self) -> ClipBatch:
         """The batch with two more video features: where each clip begins and ends, as fractions of its film."""
