@@ -1,7 +1,7 @@
 """What all moment-retrieval baselines see of films and queries: the features of InterLLaVA's shipped first stage.
 
-A film is a row for each half second, a query a row for each token, whatever the method, so that methods differ in
-what they make of the same rows. Nothing of the first stage is trained further.
+A film is a row for each second, a query a row for each of its last tokens, whatever the method, so that methods
+differ in what they make of the same rows. Nothing of the first stage is trained further.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from baselines.backbones.frames import normalise, tubelets
-from baselines.interllava.phase1 import SHIPPED, Phase1, load_phase1
+from baselines.interllava.phase1 import SHIPPED, Phase1, encode_texts, load_phase1
 from baselines.moment.clip_features import normalise_rows
 from baselines.moment.spans import ClipGrid
 from ivcr_bench.data.dataset import Corpus
@@ -25,7 +25,11 @@ from ivcr_bench.data.video import sample_rate
 from ivcr_bench.progress import track
 
 RATE = 2.0
-"""Rows a second: the films' shots begin and end at half seconds."""
+"""Frames a second that are encoded."""
+POOLED = 2
+"""How many of them are averaged to a clip, which is what a method sees: it halves the cost, moments last seconds."""
+LONGEST_TEXT = 48
+"""Tokens of a query; a longer dialogue loses its beginning."""
 FRAMES_AT_ONCE = 64
 TEXTS_AT_ONCE = 64
 
@@ -58,7 +62,7 @@ class SharedFeatures:
     @property
     def fingerprint(self) -> str:
         """Differs when features do."""
-        return f"{self.phase1.fingerprint}-rate-{RATE:g}"
+        return f"{self.phase1.fingerprint}-rate-{RATE:g}-pooled-{POOLED}-text-{LONGEST_TEXT}"
 
     @property
     def video_width(self) -> int:
@@ -83,8 +87,10 @@ class SharedFeatures:
         """
         path = corpus.path(video_id)
         key = FeatureKey(video_hash(path), f"rate-{RATE:g}", f"clips-{self.phase1.fingerprint}")
-        rows = torch.from_numpy(self.cache.get_or_compute(key, lambda: self._encode(path))["rows"]).float()
-        grid = ClipGrid.at_rate(len(rows), RATE, corpus.by_id[video_id].duration)
+        frames = torch.from_numpy(self.cache.get_or_compute(key, lambda: self._encode(path))["rows"]).float()
+        # A last clip of fewer frames is the mean of those.
+        rows = torch.stack([clip.mean(0) for clip in frames.split(POOLED)])
+        grid = ClipGrid.at_rate(len(rows), RATE / POOLED, corpus.by_id[video_id].duration)
         return FilmFeatures(video_id, normalise_rows(rows), grid)
 
     @torch.inference_mode()
@@ -92,7 +98,7 @@ class SharedFeatures:
         """The states of the text tower: ``[tokens, text width]`` for each text, the first of them [CLS]."""
         found: list[Tensor] = []
         for start in range(0, len(texts), TEXTS_AT_ONCE):
-            ids, mask = self.phase1.encode_texts(texts[start : start + TEXTS_AT_ONCE])
+            ids, mask = encode_texts(self.phase1.tokenizer, texts[start : start + TEXTS_AT_ONCE], LONGEST_TEXT)
             states = self.phase1.retriever.text_tower.states(ids, mask)
             found += [rows[:length] for rows, length in zip(states, mask.sum(1).tolist(), strict=True)]
         return found

@@ -43,9 +43,9 @@ _MINI: Mapping[str, MomentTraining] = {
     "mmn": MomentTraining(
         steps=1500, learning_rate=1e-3, films=12, queries=6, largest_gradient=5.0, weight_decay=1e-5, half=True
     ),
-    "umt": MomentTraining(steps=3000, learning_rate=1e-3),
-    "momentdiff": MomentTraining(steps=4000, learning_rate=1e-3),
-    "cg-detr": MomentTraining(steps=4000, learning_rate=1e-3),
+    "umt": MomentTraining(steps=2500, learning_rate=1e-3),
+    "momentdiff": MomentTraining(steps=2500, learning_rate=1e-3, largest_gradient=0.1),
+    "cg-detr": MomentTraining(steps=2500, learning_rate=1e-3, largest_gradient=0.1),
 }
 
 
