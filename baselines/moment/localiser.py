@@ -9,7 +9,7 @@ import numpy as np
 import torch
 
 from baselines.moment.clip_features import pad
-from baselines.moment.features import SharedFeatures
+from baselines.moment.features import FilmFeatures, SharedFeatures
 from baselines.moment.methods import localise, method_named
 from baselines.moment.mmn import Joint, Mmn, film_scores
 from baselines.moment.training_data import query_text
@@ -18,8 +18,8 @@ from ivcr_bench.data.dataset import Corpus
 from ivcr_bench.errors import IvcrError
 from ivcr_bench.schema import Intent, Moment, Request
 
-AT_ONCE = 32
-"""Pairs of film and query, or films, in one pass of a model."""
+FILMS_AT_ONCE = 32
+SHIPPED = Path(__file__).parents[1] / "weights"
 
 
 class MomentSystem:
@@ -50,17 +50,15 @@ class MomentSystem:
 
     def localise(self, requests: Sequence[Request], video_ids: Sequence[str]) -> list[list[Moment]]:
         """Moments of each request's film, best first, with scores."""
-        found: list[list[Moment]] = []
-        for first in range(0, len(requests), AT_ONCE):
-            ids = video_ids[first : first + AT_ONCE]
-            texts = self._texts(requests[first : first + AT_ONCE])
-            films = [self.films[video_id] for video_id in ids]
-            rows = localise(self._method, self.model, films, self.features.words(texts), texts)
-            found += [
-                [Moment(video_id, start, end, score) for start, end, score in moments.tolist()]
-                for video_id, moments in zip(ids, rows, strict=True)
-            ]
-        return found
+        return [
+            self._moments(text, self.films[video_id])
+            for text, video_id in zip(self._texts(requests), video_ids, strict=True)
+        ]
+
+    def _moments(self, text: str, film: FilmFeatures) -> list[Moment]:
+        """One query at a time: in a batch, the last bits of a number depend on the company that it is in."""
+        (rows,) = localise(self._method, self.model, [film], self.features.words([text]), [text])
+        return [Moment(film.video_id, start, end, score) for start, end, score in rows.tolist()]
 
     def _texts(self, requests: Sequence[Request]) -> list[str]:
         """The query of each dialogue."""
@@ -80,6 +78,8 @@ class CorpusSearch(MomentSystem):
         IvcrError: as `MomentSystem`, or the weights are of another method.
     """
 
+    intents: frozenset[Intent] = frozenset({"video_retrieval", "moment_retrieval"})
+
     def __init__(self, weights: Path, features: SharedFeatures | None = None) -> None:
         super().__init__(weights, features)
         if not isinstance(self.model, Mmn):
@@ -92,8 +92,8 @@ class CorpusSearch(MomentSystem):
         super().prepare(corpus)
         rows = [self.films[video.video_id].rows for video in corpus.videos]
         parts = [
-            self._mmn.encode_films(self._mmn.fixed_rows(*pad(rows[first : first + AT_ONCE])))
-            for first in range(0, len(rows), AT_ONCE)
+            self._mmn.encode_films(self._mmn.fixed_rows(*pad(rows[first : first + FILMS_AT_ONCE])))
+            for first in range(0, len(rows), FILMS_AT_ONCE)
         ]
         self._index = Joint(torch.cat([part.contrastive for part in parts]), torch.cat([part.iou for part in parts]))
 
@@ -103,3 +103,28 @@ class CorpusSearch(MomentSystem):
         return film_scores(
             self._mmn.encode_texts(*pad(self.features.words(self._texts(requests)))), self._index
         ).numpy()
+
+
+def two_d_tan(weights: Path | None = None) -> MomentSystem:
+    """The localiser ``2d-tan``, with the shipped ``mini`` weights by default."""
+    return MomentSystem(weights or SHIPPED / "2d-tan-mini")
+
+
+def mmn(weights: Path | None = None) -> CorpusSearch:
+    """The localiser and retriever ``mmn``, with the shipped ``mini`` weights by default."""
+    return CorpusSearch(weights or SHIPPED / "mmn-mini")
+
+
+def umt(weights: Path | None = None) -> MomentSystem:
+    """The localiser ``umt``, with the shipped ``mini`` weights by default."""
+    return MomentSystem(weights or SHIPPED / "umt-mini")
+
+
+def momentdiff(weights: Path | None = None) -> MomentSystem:
+    """The localiser ``momentdiff``, with the shipped ``mini`` weights by default."""
+    return MomentSystem(weights or SHIPPED / "momentdiff-mini")
+
+
+def cg_detr(weights: Path | None = None) -> MomentSystem:
+    """The localiser ``cg-detr``, with the shipped ``mini`` weights by default."""
+    return MomentSystem(weights or SHIPPED / "cg-detr-mini")

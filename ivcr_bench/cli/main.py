@@ -18,6 +18,7 @@ COMMANDS = {
     "score": "Score a submission.",
     "systems": "List the systems that --system accepts.",
     "train": "Train a model of this repository.",
+    "weights": "Make others' checkpoints usable here.",
 }
 """Subcommand -> its one-line help; subcommand NAME lives in ``ivcr_bench.cli.NAME`` as ``command``."""
 
