@@ -13,6 +13,7 @@ from ivcr_bench.errors import IvcrError
 
 COMMANDS = {
     "check": "Try your system on a dozen tiny dialogues before a long run.",
+    "compare": "Say which of several submissions is better, and what is chance.",
     "data": "Make and inspect datasets.",
     "export": "Write a submission in the formats of other evaluators.",
     "run": "Replay the dialogues of a dataset against a system.",
