@@ -107,7 +107,7 @@ def test_the_split_of_the_header_is_the_default(ivcr_bench, folder, tmp_path):
 @pytest.mark.parametrize(
     ("line", "expected"),
     [
-        (b"{", "s.jsonl:1: not valid JSON"),
+        (b"{]", "s.jsonl:1: not valid JSON"),
         (
             b'{"dialogue_id":"a","turn":7,"intent":"natural_dialogue"}',
             "s.jsonl:1: field 'turn': found 7, expected 1 to 2",
