@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from tabulate import tabulate
 
+from ivcr_bench.errors import printable
 from ivcr_bench.scoring.compare import Comparison, Pair, Ranking, Standing
-from ivcr_bench.scoring.escaping import printable
 from ivcr_bench.scoring.figures import Figure
 
 NOTHING = "-"

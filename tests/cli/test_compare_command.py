@@ -52,7 +52,7 @@ def ivcr_bench(monkeypatch, capsys):
         with pytest.raises(SystemExit) as stopped:
             main()
         captured = capsys.readouterr()
-        return stopped.value.code or 0, captured.out, captured.err
+        return stopped.value.code, captured.out, captured.err
 
     return run
 

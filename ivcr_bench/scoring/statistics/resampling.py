@@ -62,20 +62,20 @@ def unit_sums(statistics: Sums, dialogue: Integers, dialogues: int) -> Sums:
     return np.stack([np.bincount(unit, column, units) for column in statistics.T], axis=1)
 
 
-def resample_counts(units: int) -> Iterator[Sums]:
+def resample_counts(units: int) -> Iterator[NDArray[np.float32]]:
     """How often each unit is drawn in each of `RESAMPLES` resamples, a block of rows at a time.
 
     Depends on nothing but the number of units, so that figures of two systems, or of two metrics, meet the same
     resamples, and their difference can be taken resample by resample.
 
     Yields:
-        whole numbers as float64 ``[some resamples, units]``; each row sums to ``units``.
+        whole numbers as float32 ``[some resamples, units]``; each row sums to ``units``.
     """
     random = np.random.default_rng(SEED)
     for rows in row_blocks(RESAMPLES, units):
         drawn = random.integers(0, units, (rows, units))
         drawn += units * np.arange(rows)[:, None]
-        yield np.bincount(drawn.ravel(), minlength=rows * units).reshape(rows, units).astype(np.float64)
+        yield np.bincount(drawn.ravel(), minlength=rows * units).reshape(rows, units).astype(np.float32)
 
 
 def random_swaps(random: np.random.Generator, swaps: int, units: int) -> Iterator[Sums]:
