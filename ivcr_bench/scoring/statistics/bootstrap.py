@@ -84,4 +84,5 @@ def percentile_interval(
 def _exact_in_float32(units: Sums) -> NDArray[np.bool_]:
     """The columns whose resampled sums are whole numbers that float32 holds, whichever units are drawn."""
     largest = np.abs(units).max(axis=0) * len(units)
-    return (largest < 1 << np.finfo(np.float32).nmant + 1) & (units == np.rint(units)).all(axis=0)
+    exact: NDArray[np.bool_] = (largest < 2 ** (np.finfo(np.float32).nmant + 1)) & (units == np.rint(units)).all(axis=0)
+    return exact
