@@ -9,7 +9,7 @@ from difflib import get_close_matches
 import click
 
 from ivcr_bench import __version__
-from ivcr_bench.errors import IvcrError
+from ivcr_bench.errors import IvcrError, printable
 
 COMMANDS = {
     "check": "Try your system on a dozen tiny dialogues before a long run.",
@@ -58,11 +58,28 @@ def cli(debug: bool) -> None:
 
 
 def main() -> None:
-    """Run the command line; a problem that the user can act on is one line on stderr, exit code 2."""
+    """Run the command line; whatever happens ends in one readable line on stderr and an exit code, never a traceback.
+
+    Exit codes: 2 for what the user can put right, 130 for Ctrl-C, 1 for everything else.
+    """
     try:
-        cli()
-    except (IvcrError, OSError) as error:
+        sys.exit(cli(standalone_mode=False) or 0)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(error.exit_code)
+    except click.Abort:
+        sys.exit(130)
+    except (IvcrError, OSError, MemoryError, RecursionError) as error:
         if "--debug" in sys.argv:
             raise
-        click.echo(f"Error: {error}", err=True)
+        click.echo(f"Error: {_told(error)}", err=True)
         sys.exit(getattr(error, "exit_code", 1))
+
+
+def _told(error: Exception) -> str:
+    """What is said about ``error``; it may quote a stranger's file, so no line is long or steers the terminal."""
+    if isinstance(error, MemoryError):
+        return "not enough memory (close other programs, or score fewer answers at once)"
+    if isinstance(error, RecursionError):
+        return "something is nested too deep (run with --debug to see where)"
+    return "\n".join(map(printable, str(error).split("\n")))
