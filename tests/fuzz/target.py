@@ -73,7 +73,7 @@ def _check_figures(report) -> None:
 def _check_read(content: bytes) -> None:
     """What was scored says one thing only, and says it again when it is written and read again."""
     plain = gzip.decompress(content) if content[:1] == b"\x1f" else content
-    for line in plain.splitlines():
+    for line in plain.split(b"\n"):
         if line.strip():
             json.loads(line, object_pairs_hook=_require_unique)
     sys.stdin = io.TextIOWrapper(io.BytesIO(content))
