@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import keyword
 import sys
 from difflib import get_close_matches
 
@@ -16,13 +17,14 @@ COMMANDS = {
     "compare": "Say which of several submissions is better, and what is chance.",
     "data": "Make and inspect datasets.",
     "export": "Write a submission in the formats of other evaluators.",
+    "import": "Turn the files of others into ours.",
     "run": "Replay the dialogues of a dataset against a system.",
     "score": "Score a submission.",
     "systems": "List the systems that --system accepts.",
     "table": "Lay reports below the paper's tables.",
     "train": "Train a model of this repository.",
 }
-"""Subcommand -> its one-line help; subcommand NAME lives in ``ivcr_bench.cli.NAME`` as ``command``."""
+"""Subcommand -> its one-line help; subcommand NAME lives in ``ivcr_bench.cli.NAME`` as ``command``, ``import`` in ``import_``."""
 
 
 class LazyGroup(click.Group):
@@ -36,7 +38,8 @@ class LazyGroup(click.Group):
             near = get_close_matches(name, COMMANDS, n=1)
             hint = f"did you mean '{near[0]}'?" if near else f"one of {', '.join(sorted(COMMANDS))}"
             ctx.fail(f"no such command '{name}' ({hint})")
-        command: click.Command = importlib.import_module(f"ivcr_bench.cli.{name}").command
+        module = f"{name}_" if keyword.iskeyword(name) else name
+        command: click.Command = importlib.import_module(f"ivcr_bench.cli.{module}").command
         return command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: D102
