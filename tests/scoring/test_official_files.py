@@ -2,6 +2,7 @@
 
 import gzip
 import json
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -11,7 +12,7 @@ from official_files import FILMS, A, samples_of, talk, vector, video, write_file
 from ivcr_bench.cli.official import score_official
 from ivcr_bench.errors import IvcrError
 from ivcr_bench.scoring.official.alignment import align_predictions, align_samples
-from ivcr_bench.scoring.official.faults import OfficialScorerError
+from ivcr_bench.scoring.official.faults import FAULTS, OfficialScorerError
 from ivcr_bench.scoring.official.files import Files2025, read_files_2025
 from ivcr_bench.scoring.official.files_2024 import read_files_2024
 
@@ -174,3 +175,22 @@ def test_score_official_says_where_the_script_crashes(tmp_path):
 def test_missing_files_are_asked_for(tmp_path, protocol, gold):
     with pytest.raises(IvcrError, match=f"--protocol {protocol} needs --"):
         score_official(protocol, tmp_path / "r.json", gold, None)
+
+
+DOCS = Path(__file__).parents[2] / "docs"
+
+
+def test_the_documented_example_is_what_the_command_prints():
+    folder = DOCS / "examples" / "official-2025"
+    paths = [folder / f"{name}.json" for name in ("result", "gold", "all")]
+    assert read_files_2025(*paths) == vector(chinese=True)
+    assert score_official("official-2025", *paths, explain=True).rstrip() in (DOCS / "official.md").read_text()
+
+
+def test_every_fault_is_documented_as_it_is_switched():
+    rows = [line.strip("| ").split(" | ") for line in (DOCS / "official.md").read_text().splitlines()]
+    documented = {row[0]: row[1:3] for row in rows}
+    for fault in (fault for faults in FAULTS.values() for fault in faults):
+        effect, _, repaired = fault.effect.partition("; off: ")
+        assert documented[fault.code][0] == effect
+        assert documented[fault.code][1].strip(" |") == repaired or not repaired
