@@ -88,13 +88,15 @@ def _contenders(
     gated: bool,
 ) -> Iterator[Contender]:
     """Judge the submissions one after the other."""
-    from ivcr_bench.scoring.compare import contender
+    from ivcr_bench.scoring.compare import contender, require_comparable
     from ivcr_bench.scoring.outcomes import judge_turns
+    from ivcr_bench.scoring.signature import settings_of
     from ivcr_bench.submission import open_submission
 
     sources = [open_submission(path) for path in paths]
-    golds = _golds(sources, dataset, split)
-    for name, source, gold in zip(_names(sources), sources, golds, strict=True):
+    named = list(zip(_names(sources), sources, _golds(sources, dataset, split), strict=True))
+    require_comparable({name: settings_of(gold, source.header, gated=gated).settings for name, source, gold in named})
+    for name, source, gold in named:
         outcomes = judge_turns(gold, source, gated=gated)
         yield contender(name, outcomes, source.header, metrics=metrics, rule=rule, gated=gated)
 

@@ -23,12 +23,11 @@ from ivcr_bench.errors import IvcrError
 from ivcr_bench.jsonl import write_atomically
 from ivcr_bench.progress import track
 from ivcr_bench.schema import SubmissionHeader
-from ivcr_bench.scoring.figures import DIGITS, Figure
+from ivcr_bench.scoring.figures import DIGITS, Figure, plain_figure
 from ivcr_bench.scoring.metrics import METRICS, Metric
-from ivcr_bench.scoring.outcomes import Outcomes
+from ivcr_bench.scoring.outcomes import Outcomes, abilities
 from ivcr_bench.scoring.propagation import RULES, Propagation
-from ivcr_bench.scoring.report import report_on
-from ivcr_bench.scoring.signature import signature
+from ivcr_bench.scoring.signature import settings_of, signature
 from ivcr_bench.scoring.statistics.bootstrap import bootstrap_sums, percentile_interval
 from ivcr_bench.scoring.statistics.permutation import MOST, effect_size, permutation_p
 from ivcr_bench.scoring.statistics.ranks import ALPHA, holm, rank_groups, rank_intervals
@@ -139,17 +138,17 @@ def contender(
     gated: bool = True,
 ) -> Contender:
     """Reduce ``outcomes`` to what `compare` needs of them."""
-    report = report_on(outcomes, header, gated=gated, intervals=False)
+    does = abilities(outcomes)
     alive = RULES[rule](outcomes)
     scores = {}
     for metric in metrics:
         statistics = metric.statistics(outcomes, alive)
-        units = unit_sums(statistics, outcomes.dialogue, report.dialogues)
+        units = unit_sums(statistics, outcomes.dialogue, len(outcomes.dialogue_ids))
         resampled = metric.value(bootstrap_sums(units))
-        figure = _figure(report.overall[rule][metric.name], resampled)
+        figure = _figure(plain_figure(metric, units.sum(axis=0), does), resampled)
         dialogues = len(np.unique(outcomes.dialogue[statistics.any(axis=1)]))
         scores[metric.name] = Score(metric, units, resampled, dialogues, figure)
-    return Contender(name, report.settings, rule, scores)
+    return Contender(name, settings_of(outcomes, header, gated=gated).settings, rule, scores)
 
 
 def compare(contenders: Sequence[Contender]) -> Comparison:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
 from functools import cache, cached_property
 from typing import NamedTuple
@@ -17,8 +17,8 @@ import numpy as np
 from msgspec import Struct
 from numpy.typing import NDArray
 
-from ivcr_bench.scoring.metrics import METRICS, Ability, Metric, Statistics
-from ivcr_bench.scoring.outcomes import Outcomes
+from ivcr_bench.scoring.metrics import METRICS, Metric, Statistics
+from ivcr_bench.scoring.outcomes import Ability, Outcomes
 from ivcr_bench.scoring.propagation import RULES, Alive, Propagation
 from ivcr_bench.scoring.slices import SLICES
 from ivcr_bench.scoring.statistics.bootstrap import bootstrap_sums, percentile_interval
@@ -44,6 +44,13 @@ class Figure(Struct, frozen=True):
     n: int
     low: float | None = None
     high: float | None = None
+
+
+def plain_figure(metric: Metric, sums: Statistics, does: Collection[Ability]) -> Figure:
+    """The figure of column sums ``[columns]``, without interval, of a system that does what it ``does``."""
+    n = metric.n(sums)
+    done = metric.needs is None or metric.needs in does
+    return Figure(float(metric.value(sums)) if done and n else None, n)
 
 
 @dataclass(frozen=True)
@@ -103,11 +110,11 @@ class Resampler:
 
     def _figure(self, cells: tuple[Cell, ...], does: Collection[Ability]) -> Figure:
         """The first of ``cells`` less the others."""
-        metric, n = cells[0].metric, cells[0].metric.n(cells[0].sums)
-        if not n or (metric.needs is not None and metric.needs not in does):
-            return Figure(None, n)
-        value = _less([metric.value(cell.sums) for cell in cells])
-        return Figure(float(value), n, *self._interval(cells))
+        plain = [plain_figure(cell.metric, cell.sums, does) for cell in cells]
+        values = [figure.value for figure in plain if figure.value is not None]
+        if len(values) < len(cells):
+            return plain[0]
+        return Figure(values[0] - sum(values[1:]), plain[0].n, *self._interval(cells))
 
     def _fill(self, cells: Cells, cut: _Cut, rule: Propagation, metrics: list[Metric], sums: Statistics) -> None:
         for label, of_label in zip(cut.names, sums, strict=True):
@@ -129,7 +136,8 @@ class Resampler:
             return None, None
         key = tuple((cell.metric.value, cell.columns) for cell in cells)
         if key not in self._intervals:
-            ends = percentile_interval(_less([cell.metric.value(self._drawn[:, cell.columns]) for cell in cells]))
+            values = [cell.metric.value(self._drawn[:, cell.columns]) for cell in cells]
+            ends = percentile_interval(values[0] - sum(values[1:], np.zeros(1)))
             low, high = (None if math.isnan(end) else round(float(end), DIGITS) for end in ends)
             self._intervals[key] = low, high
         return self._intervals[key]
@@ -141,10 +149,6 @@ class Resampler:
 
 
 _Interval = tuple[float | None, float | None]
-
-
-def _less(values: Sequence[Statistics]) -> Statistics:
-    return values[0] - sum(values[1:], np.zeros(()))
 
 
 class _Cut(NamedTuple):

@@ -10,7 +10,7 @@ import numpy as np
 from msgspec import Struct
 from numpy.typing import NDArray
 
-from ivcr_bench.data.catalog import find_dataset
+from ivcr_bench.data.catalog import MINI_NAME, find_dataset
 from ivcr_bench.data.dataset import Dataset, scan_folder
 from ivcr_bench.errors import IvcrError
 from ivcr_bench.schema import (
@@ -119,14 +119,12 @@ def gold_of(header: SubmissionHeader | None, dataset: str | None = None, split: 
 
 
 def dataset_named(header: SubmissionHeader | None, dataset: str | None = None) -> str:
-    """``dataset`` if it is given; else the dataset that the header names, if it is known here; else ``mini``."""
-    named = None if header is None else header.dataset
-    if dataset is None and named is not None:
-        try:
-            find_dataset(named)
-        except IvcrError:
-            named = None
-    return dataset or named or "mini"
+    """``dataset`` if it is given; else the IVCR-Mini that the header names; else ``mini``.
+
+    A header comes from a stranger, so it cannot name a folder.
+    """
+    named = header.dataset if header is not None else None
+    return dataset or (named if named is not None and MINI_NAME.fullmatch(named) else "mini")
 
 
 _INDEX = {name: index for names in (LANGUAGES, INTENTS, BEHAVIOURS) for index, name in enumerate(names)}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from array import array
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,6 +16,8 @@ from ivcr_bench.scoring.moments import best_iou, recall_at_iou
 from ivcr_bench.scoring.retrieval import first_relevant_rank, recall_at_k
 from ivcr_bench.scoring.text import COLUMNS, MATCHES, ngram_statistics
 from ivcr_bench.submission import AnswerSource
+
+Ability = Intent | Literal["text"]
 
 MISSING = -1
 """The status of a turn that the submission has no line for, and the intent of a turn without an answer."""
@@ -105,6 +108,17 @@ def judge_turns(gold: GoldTurns, source: AnswerSource, *, gated: bool = True) ->
     for row, answer in checked_answers(gold, source):
         judge.judge(row, answer)
     return judge.outcomes()
+
+
+def abilities(outcomes: Outcomes) -> tuple[Ability, ...]:
+    """What the system does at all: the intents that it ever answers under, and ``text`` if it ever says a word.
+
+    A system none of whose answers is ``ok`` is not excused from anything.
+    """
+    if not (outcomes.answered_intent != MISSING).any():
+        return (*INTENTS, "text")
+    does: list[Ability] = [intent for index, intent in enumerate(INTENTS) if (outcomes.answered_intent == index).any()]
+    return (*does, "text") if outcomes.answered_text.any() else tuple(does)
 
 
 class _Judge:
