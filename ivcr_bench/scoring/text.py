@@ -157,7 +157,7 @@ def _low_bits(n: int) -> int:
 
 
 def _matches_by_counting(texts: Numbered) -> NDArray[np.int64]:
-    """The same for a batch with any number of distinct tokens, some five times slower."""
+    """The same for a batch with any number of distinct tokens, but much slower."""
     ends = (texts.lengths + ORDER - 1).cumsum()
     pieces = [piece[: 1 - ORDER].tolist() for piece in np.split(texts.tokens, ends[:-1])]
     matches = [
