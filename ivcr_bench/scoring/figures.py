@@ -90,14 +90,13 @@ class Resampler:
     def cells(self, outcomes: Outcomes) -> Cells:
         """The cells of one system: every slice, rule and metric."""
         cells: Cells = {}
-        unit = self._unit_of[outcomes.dialogue]
-        cuts = list(_cuts(outcomes))
+        cuts = list(_cuts(outcomes, self._unit_of[outcomes.dialogue], self._units))
         for rule, mask in RULES.items():
             alive = mask(outcomes)
             for counted, metrics in _by_statistics().items():
-                statistics = counted(outcomes, alive)
+                columns = np.ascontiguousarray(counted(outcomes, alive).T)
                 for cut in cuts:
-                    self._fill(cells, cut, rule, metrics, _sum_by(statistics, cut.codes, unit, self._units))
+                    self._fill(cells, cut, rule, metrics, cut.sums(columns, self._units))
         return cells
 
     def figure(self, cell: Cell, does: Collection[Ability]) -> Figure:
@@ -152,17 +151,27 @@ _Interval = tuple[float | None, float | None]
 
 
 class _Cut(NamedTuple):
+    """A slice; ``cells`` is label and unit of each turn in one number, label * units + unit."""
+
     slice: str
     names: tuple[str, ...]
-    codes: NDArray[np.intp]
     of_dialogues: bool
+    cells: NDArray[np.intp]
+
+    def sums(self, columns: Statistics, units: int) -> Statistics:
+        """``[columns, turns]`` to ``[labels, columns, units]``."""
+        shape = len(self.names), units
+        return np.stack(
+            [np.bincount(self.cells, column, shape[0] * units).reshape(shape) for column in columns], axis=1
+        )
 
 
-def _cuts(outcomes: Outcomes) -> Iterator[_Cut]:
-    yield _Cut(OVERALL[0], (OVERALL[1],), np.zeros(len(outcomes), np.intp), of_dialogues=True)
+def _cuts(outcomes: Outcomes, unit: NDArray[np.int64], units: int) -> Iterator[_Cut]:
+    """All turns as one slice, then every slice."""
+    yield _Cut(OVERALL[0], (OVERALL[1],), of_dialogues=True, cells=unit)
     for part in SLICES:
         names, codes = part.labels(outcomes)
-        yield _Cut(part.name, names, codes, part.of_dialogues)
+        yield _Cut(part.name, names, part.of_dialogues, codes * units + unit)
 
 
 @cache
@@ -172,11 +181,3 @@ def _by_statistics() -> dict[Callable[[Outcomes, Alive], Statistics], list[Metri
     for metric in METRICS:
         grouped.setdefault(metric.statistics, []).append(metric)
     return grouped
-
-
-def _sum_by(statistics: Statistics, codes: NDArray[np.intp], unit: NDArray[np.intp], units: int) -> Statistics:
-    """``[turns, columns]`` to ``[labels, columns, units]``."""
-    labels = int(codes.max()) + 1
-    place = codes * units + unit
-    sums = [np.bincount(place, column, labels * units).reshape(labels, units) for column in statistics.T]
-    return np.stack(sums, axis=1)

@@ -187,8 +187,8 @@ class _Judge:
 class _Texts:
     """Counts the n-grams of answers batch by batch, so that no more than a batch of texts is held."""
 
-    TURNS = 1024
-    CHARACTERS = 1 << 20
+    TURNS = 256
+    CHARACTERS = 1 << 18
 
     def __init__(self, targets: tuple[Target, ...]) -> None:
         self._targets = targets
