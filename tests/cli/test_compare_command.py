@@ -35,7 +35,7 @@ def submit(tmp_path, folder):
             SubmissionTurn(dialogue_id=f"d{i}", turn=1, intent="video_retrieval", videos=("f1" if i < right else "f2",))
             for i in range(DIALOGUES)
         )
-        said = {"system": name, "dataset": str(folder), "fingerprint": fingerprint, "history": "own", **header}
+        said = {"system": name, "dataset": "tiny", "fingerprint": fingerprint, "history": "own", **header}
         path = tmp_path / f"{name}-{said['history']}.jsonl"
         write_submission(path, Submission(SubmissionHeader(format="ivcr-submission/1", **said), answers))
         return path
@@ -61,9 +61,9 @@ def rows(out):
     return [line.split() for line in out.splitlines()]
 
 
-def test_ranks_groups_and_pairs(ivcr_bench, submit):
+def test_ranks_groups_and_pairs(ivcr_bench, submit, folder):
     code, out, err = ivcr_bench(
-        "compare", submit("weak", 4), submit("strong", 36), submit("even", 34), "--metric", "R@1"
+        "compare", submit("weak", 4), submit("strong", 36), submit("even", 34), "--metric", "R@1", "--dataset", folder
     )
     assert (code, err) == (0, "")
     table = rows(out)
@@ -79,9 +79,11 @@ def test_ranks_groups_and_pairs(ivcr_bench, submit):
     assert "signature: data:" in out
 
 
-def test_all_metrics_by_default_and_as_json(ivcr_bench, submit, tmp_path):
+def test_all_metrics_by_default_and_as_json(ivcr_bench, submit, tmp_path, folder):
     path = tmp_path / "c.json"
-    code, out, _ = ivcr_bench("compare", submit("a", 9), submit("b", 20), "--json", path, "--propagation", "video")
+    code, out, _ = ivcr_bench(
+        "compare", submit("a", 9), submit("b", 20), "--json", path, "--propagation", "video", "--dataset", folder
+    )
     comparison = msgspec.json.decode(path.read_bytes(), type=Comparison)
     assert code == 0
     assert list(comparison.rankings) == ["R@1", "R@1 IoU=0.5", "BLEU-4", "intent accuracy", "dialogue success"]
@@ -89,17 +91,17 @@ def test_all_metrics_by_default_and_as_json(ivcr_bench, submit, tmp_path):
     assert [s.system for s in comparison.rankings["R@1"].standings] == ["b", "a"]
 
 
-def test_another_history_is_refused(ivcr_bench, submit):
+def test_another_history_is_refused(ivcr_bench, submit, folder):
     own, gold = submit("a", 9), submit("a", 9, history="gold")
-    code, out, err = ivcr_bench("compare", own, gold)
+    code, out, err = ivcr_bench("compare", own, gold, "--dataset", folder)
     assert (code, out) == (2, "")
     assert f"field 'history': found own (a ({own})), gold (a ({gold}))" in err
     assert "Traceback" not in err
 
 
-def test_the_same_file_twice_is_two_systems(ivcr_bench, submit):
+def test_the_same_file_twice_is_two_systems(ivcr_bench, submit, folder):
     path = submit("a", 9, sees_gold=True)
-    code, out, _ = ivcr_bench("compare", path, path, submit("b", 8), "--metric", "R@1")
+    code, out, _ = ivcr_bench("compare", path, path, submit("b", 8), "--metric", "R@1", "--dataset", folder)
     assert code == 0
     assert f"a (sees gold) ({path}) #1 - a (sees gold) ({path}) #2" in out
     assert "\nb " in out
@@ -130,10 +132,11 @@ def test_a_wrong_call_is_one_message(ivcr_bench, arguments, expected):
     assert "Traceback" not in err
 
 
-def test_comparing_imports_nothing_heavy(submit):
+def test_comparing_imports_nothing_heavy(submit, folder):
     probe = (
         "import sys; from ivcr_bench.cli.main import cli;"
-        f"cli(['compare', {str(submit('a', 3))!r}, {str(submit('b', 2))!r}], standalone_mode=False);"
+        f"cli(['compare', {str(submit('a', 3))!r}, {str(submit('b', 2))!r}, '--dataset', {str(folder)!r}],"
+        "standalone_mode=False);"
         "print(sorted({'torch', 'transformers', 'nltk', 'pandas', 'scipy', 'av', 'PIL'} & set(sys.modules)))"
     )
     done = subprocess.run([sys.executable, "-c", probe], capture_output=True, text=True, check=True)
