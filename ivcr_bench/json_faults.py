@@ -44,6 +44,14 @@ _FOREIGN = {
 """How files of other kinds start -> their kind, what to do; longer marks before those that they start with."""
 
 
+_FORMS = {
+    "Expected `object`": "one JSON object a line",
+    "Expected `array`": "a list, in [ ]",
+    "Expected `str": "text, in quotes",
+}
+"""What msgspec calls a form -> how it is written."""
+
+
 class Fault(NamedTuple):
     """What is wrong, and what to do about it."""
 
@@ -57,11 +65,7 @@ def foreign_file(first_line: bytes) -> Fault | None:
         if first_line.startswith(mark):
             return Fault(f"found {kind}, expected one JSON object a line", hint)
     if b"\0" in first_line[:4]:
-        if first_line.strip(b"\0"):
-            return Fault("found UTF-16 or other binary data, expected one JSON object a line", "save the file as UTF-8")
-        return Fault(
-            "found null bytes, expected one JSON object a line", "did the disk run full, or the machine crash?"
-        )
+        return _with_null_bytes(first_line)
     if first_line.startswith(b"["):
         return Fault("found an array, expected one JSON object a line", "write one object a line, without [ ] around")
     if first_line == b"{":
@@ -70,6 +74,16 @@ def foreign_file(first_line: bytes) -> Fault | None:
     if b"\r" in first_line:
         return Fault("lines end in carriage return alone, expected line feed", "save the file with Unix line ends")
     return None
+
+
+def _with_null_bytes(first_line: bytes) -> Fault:
+    expected = "expected one JSON object a line"
+    if not first_line.strip(b"\0"):
+        return Fault(f"found null bytes, {expected}", "did the disk run full, or the machine crash?")
+    even, odd = first_line[:8:2], first_line[1:8:2]
+    if any(not zeros.strip(b"\0") and b"\0" not in others for zeros, others in ((even, odd), (odd, even))):
+        return Fault(f"found UTF-16 without a byte-order mark, {expected}", "save the file as UTF-8")
+    return Fault(f"found binary data, {expected}", "is this the right file?")
 
 
 def undecodable(error: Exception, line: bytes, kind: type[msgspec.Struct]) -> Fault:
@@ -105,7 +119,7 @@ def _malformed(said: str, line: bytes) -> Fault:
 def _known_mistake(said: str, line: bytes, at: int) -> Fault | None:
     """The usual ways in which lines come to be no JSON."""
     if "truncated" in said or "surrogate" in said:
-        if lone := _LONE_SURROGATE.search(line):
+        if line.endswith(b"}") and (lone := _LONE_SURROGATE.search(line)):
             return Fault(f"half a character, {lone[0][-6:].decode()}", "write text as UTF-8, or both its surrogates")
         hint = "is the file cut short, or one object spread over several lines?"
         return Fault("Input data was truncated", hint)
@@ -165,9 +179,9 @@ def _misfit_hint(text: str, place: str, value: str | None, kind: type[msgspec.St
         return "expected a finite number" if "Number" in text else "expected a number of some digits"
     if text.startswith(("Expected `int`", "Expected `float`")):
         return _number_hint(text, value)
-    if text.startswith("Expected `object`, got `array`"):
+    if text.startswith("Expected `object`") and place:
         return f"an object with {', '.join(holder.__struct_fields__)}"
-    return None
+    return next((hint for start, hint in _FORMS.items() if text.startswith(start)), None)
 
 
 def _number_hint(text: str, value: str | None) -> str | None:

@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import importlib
+import keyword
 import sys
 from difflib import get_close_matches
 
 import click
 
 from ivcr_bench import __version__
-from ivcr_bench.errors import IvcrError
+from ivcr_bench.errors import IvcrError, printable
 
 COMMANDS = {
     "check": "Try your system on a dozen tiny dialogues before a long run.",
+    "compare": "Say which of several submissions is better, and what is chance.",
     "data": "Make and inspect datasets.",
     "export": "Write a submission in the formats of other evaluators.",
+    "import": "Turn the files of others into ours.",
     "run": "Replay the dialogues of a dataset against a system.",
     "score": "Score a submission.",
     "systems": "List the systems that --system accepts.",
@@ -22,7 +25,7 @@ COMMANDS = {
     "train": "Train a model of this repository.",
     "weights": "Make others' checkpoints usable here.",
 }
-"""Subcommand -> its one-line help; subcommand NAME lives in ``ivcr_bench.cli.NAME`` as ``command``."""
+"""Subcommand -> its one-line help; subcommand NAME lives in ``ivcr_bench.cli.NAME`` as ``command``, ``import`` in ``import_``."""
 
 
 class LazyGroup(click.Group):
@@ -36,7 +39,8 @@ class LazyGroup(click.Group):
             near = get_close_matches(name, COMMANDS, n=1)
             hint = f"did you mean '{near[0]}'?" if near else f"one of {', '.join(sorted(COMMANDS))}"
             ctx.fail(f"no such command '{name}' ({hint})")
-        command: click.Command = importlib.import_module(f"ivcr_bench.cli.{name}").command
+        module = f"{name}_" if keyword.iskeyword(name) else name
+        command: click.Command = importlib.import_module(f"ivcr_bench.cli.{module}").command
         return command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: D102
@@ -58,11 +62,28 @@ def cli(debug: bool) -> None:
 
 
 def main() -> None:
-    """Run the command line; a problem that the user can act on is one line on stderr, exit code 2."""
+    """Run the command line; whatever happens ends in one readable line on stderr and an exit code, never a traceback.
+
+    Exit codes: 2 for what the user can put right, 130 for Ctrl-C, 1 for everything else.
+    """
     try:
-        cli()
-    except (IvcrError, OSError) as error:
+        sys.exit(cli(standalone_mode=False) or 0)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(error.exit_code)
+    except click.Abort:
+        sys.exit(130)
+    except (IvcrError, OSError, MemoryError, RecursionError) as error:
         if "--debug" in sys.argv:
             raise
-        click.echo(f"Error: {error}", err=True)
+        click.echo(f"Error: {_told(error)}", err=True)
         sys.exit(getattr(error, "exit_code", 1))
+
+
+def _told(error: Exception) -> str:
+    """What is said about ``error``; it may quote a stranger's file, so no line is long or steers the terminal."""
+    if isinstance(error, MemoryError):
+        return "not enough memory (close other programs, or score fewer answers at once)"
+    if isinstance(error, RecursionError):
+        return "something is nested too deep (run with --debug to see where)"
+    return "\n".join(map(printable, str(error).split("\n")))

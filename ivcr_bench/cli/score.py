@@ -10,6 +10,7 @@ import click
 from ivcr_bench.schema import Split
 
 if TYPE_CHECKING:
+    from ivcr_bench.scoring.official.faults import CrashPolicy, Protocol
     from ivcr_bench.scoring.outcomes import Outcomes
     from ivcr_bench.submission import SubmissionFile
 
@@ -28,6 +29,21 @@ if TYPE_CHECKING:
     metavar="SUBMISSION",
     help="The same system's answers with gold history: adds what it loses from gold to own history.",
 )
+@click.option(
+    "--protocol",
+    type=click.Choice(["official-2025", "official-2024"]),
+    help="Score the authors' own files as the authors' own script does, faults included (docs/official.md).",
+)
+@click.option("--gold", metavar="FILE", help="With --protocol: the authors' gold file (a folder for 2024).")
+@click.option("--all", "all_dialogues", metavar="FILE", help="With --protocol: IVCR-200K.json, all dialogues.")
+@click.option(
+    "--crash-policy",
+    type=click.Choice(["raise", "count_wrong"]),
+    default="raise",
+    show_default=True,
+    help="With --protocol: where the authors' script crashes, stop and say so, or count the turn as wrong.",
+)
+@click.option("--explain", is_flag=True, help="With --protocol: the correct figures, and what each fault moved.")
 @click.option("--json", "json_path", type=click.Path(path_type=Path), help="Write all figures to this file, too.")
 @click.option(
     "--export",
@@ -42,6 +58,11 @@ def command(
     split: Split | None,
     ungated: bool,
     gold_history: str | None,
+    protocol: Protocol | None,
+    gold: str | None,
+    all_dialogues: str | None,
+    crash_policy: CrashPolicy,
+    explain: bool,
     json_path: Path | None,
     table_path: Path | None,
 ) -> None:
@@ -56,7 +77,15 @@ def command(
       ivcr-bench score submission.jsonl.gz --json report.json --export outcomes.csv
       ivcr-bench score own.jsonl --gold-history gold.jsonl
       python my_system.py | ivcr-bench score - --dataset mini --split val
+      ivcr-bench score result.json --protocol official-2025 --gold test.json --all IVCR-200K.json --explain
     """
+    if protocol is not None:
+        from ivcr_bench.cli.official import score_official
+
+        click.echo(score_official(protocol, submission, gold, all_dialogues, explain, crash_policy), nl=False)
+        return
+    if gold is not None or all_dialogues is not None or explain:
+        raise click.UsageError("--gold, --all and --explain belong to --protocol official-2025 or official-2024")
     from ivcr_bench.scoring.report import report_on, write_report
     from ivcr_bench.scoring.tables import render
     from ivcr_bench.submission import open_submission

@@ -39,7 +39,7 @@ def command(layout: LayoutName, results: tuple[Path, ...], format_name: FormatNa
       ivcr-bench table overall runs/interllava-gold runs/x_pool-gold --intervals
       ivcr-bench table turns runs/interllava --format latex > table4.tex
     """
-    from ivcr_bench.scoring.escaping import printable
+    from ivcr_bench.errors import printable
     from ivcr_bench.scoring.layout_formats import format_layout
     from ivcr_bench.scoring.layouts import lay_out
     from ivcr_bench.scoring.report import read_report

@@ -14,7 +14,7 @@ from ivcr_bench.errors import IvcrError
 if TYPE_CHECKING:
     from ivcr_bench.data.mini.films import Scale
 
-MINI_NAME = re.compile(r"mini(?:-seed(?P<seed>\d{1,9})(?:-(?P<scale>test|paper))?)?")
+MINI_NAME = re.compile(r"mini(?:-seed(?P<seed>[0-9]{1,9})(?:-(?P<scale>test|paper))?)?")
 
 
 def open_dataset(spec: str) -> Dataset:

@@ -4,10 +4,7 @@ from __future__ import annotations
 
 import re
 
-
-def printable(text: str) -> str:
-    """``text`` with every character that could steer a terminal or break a line replaced."""
-    return "".join(character if character.isprintable() else "\N{REPLACEMENT CHARACTER}" for character in text)
+from ivcr_bench.errors import printable
 
 
 def escape_markdown(text: str) -> str:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
 from functools import cache, cached_property
 from typing import NamedTuple
@@ -17,8 +17,8 @@ import numpy as np
 from msgspec import Struct
 from numpy.typing import NDArray
 
-from ivcr_bench.scoring.metrics import METRICS, Ability, Metric, Statistics
-from ivcr_bench.scoring.outcomes import Outcomes
+from ivcr_bench.scoring.metrics import METRICS, Metric, Statistics
+from ivcr_bench.scoring.outcomes import Ability, Outcomes
 from ivcr_bench.scoring.propagation import RULES, Alive, Propagation
 from ivcr_bench.scoring.slices import SLICES
 from ivcr_bench.scoring.statistics.bootstrap import bootstrap_sums, percentile_interval
@@ -44,6 +44,13 @@ class Figure(Struct, frozen=True):
     n: int
     low: float | None = None
     high: float | None = None
+
+
+def plain_figure(metric: Metric, sums: Statistics, does: Collection[Ability]) -> Figure:
+    """The figure of column sums ``[columns]``, without interval, of a system that does what it ``does``."""
+    n = metric.n(sums)
+    done = metric.needs is None or metric.needs in does
+    return Figure(float(metric.value(sums)) if done and n else None, n)
 
 
 @dataclass(frozen=True)
@@ -83,14 +90,13 @@ class Resampler:
     def cells(self, outcomes: Outcomes) -> Cells:
         """The cells of one system: every slice, rule and metric."""
         cells: Cells = {}
-        unit = self._unit_of[outcomes.dialogue]
-        cuts = list(_cuts(outcomes))
+        cuts = list(_cuts(outcomes, self._unit_of[outcomes.dialogue], self._units))
         for rule, mask in RULES.items():
             alive = mask(outcomes)
             for counted, metrics in _by_statistics().items():
-                statistics = counted(outcomes, alive)
+                columns = np.ascontiguousarray(counted(outcomes, alive).T)
                 for cut in cuts:
-                    self._fill(cells, cut, rule, metrics, _sum_by(statistics, cut.codes, unit, self._units))
+                    self._fill(cells, cut, rule, metrics, cut.sums(columns, self._units))
         return cells
 
     def figure(self, cell: Cell, does: Collection[Ability]) -> Figure:
@@ -103,11 +109,11 @@ class Resampler:
 
     def _figure(self, cells: tuple[Cell, ...], does: Collection[Ability]) -> Figure:
         """The first of ``cells`` less the others."""
-        metric, n = cells[0].metric, cells[0].metric.n(cells[0].sums)
-        if not n or (metric.needs is not None and metric.needs not in does):
-            return Figure(None, n)
-        value = _less([metric.value(cell.sums) for cell in cells])
-        return Figure(float(value), n, *self._interval(cells))
+        plain = [plain_figure(cell.metric, cell.sums, does) for cell in cells]
+        values = [figure.value for figure in plain if figure.value is not None]
+        if len(values) < len(cells):
+            return plain[0]
+        return Figure(values[0] - sum(values[1:]), plain[0].n, *self._interval(cells))
 
     def _fill(self, cells: Cells, cut: _Cut, rule: Propagation, metrics: list[Metric], sums: Statistics) -> None:
         for label, of_label in zip(cut.names, sums, strict=True):
@@ -129,7 +135,8 @@ class Resampler:
             return None, None
         key = tuple((cell.metric.value, cell.columns) for cell in cells)
         if key not in self._intervals:
-            ends = percentile_interval(_less([cell.metric.value(self._drawn[:, cell.columns]) for cell in cells]))
+            values = [cell.metric.value(self._drawn[:, cell.columns]) for cell in cells]
+            ends = percentile_interval(values[0] - sum(values[1:], np.zeros(1)))
             low, high = (None if math.isnan(end) else round(float(end), DIGITS) for end in ends)
             self._intervals[key] = low, high
         return self._intervals[key]
@@ -143,22 +150,28 @@ class Resampler:
 _Interval = tuple[float | None, float | None]
 
 
-def _less(values: Sequence[Statistics]) -> Statistics:
-    return values[0] - sum(values[1:], np.zeros(()))
-
-
 class _Cut(NamedTuple):
+    """A slice; ``cells`` is label and unit of each turn in one number, label * units + unit."""
+
     slice: str
     names: tuple[str, ...]
-    codes: NDArray[np.intp]
     of_dialogues: bool
+    cells: NDArray[np.intp]
+
+    def sums(self, columns: Statistics, units: int) -> Statistics:
+        """``[columns, turns]`` to ``[labels, columns, units]``."""
+        shape = len(self.names), units
+        return np.stack(
+            [np.bincount(self.cells, column, shape[0] * units).reshape(shape) for column in columns], axis=1
+        )
 
 
-def _cuts(outcomes: Outcomes) -> Iterator[_Cut]:
-    yield _Cut(OVERALL[0], (OVERALL[1],), np.zeros(len(outcomes), np.intp), of_dialogues=True)
+def _cuts(outcomes: Outcomes, unit: NDArray[np.int64], units: int) -> Iterator[_Cut]:
+    """All turns as one slice, then every slice."""
+    yield _Cut(OVERALL[0], (OVERALL[1],), of_dialogues=True, cells=unit)
     for part in SLICES:
         names, codes = part.labels(outcomes)
-        yield _Cut(part.name, names, codes, part.of_dialogues)
+        yield _Cut(part.name, names, part.of_dialogues, codes * units + unit)
 
 
 @cache
@@ -168,11 +181,3 @@ def _by_statistics() -> dict[Callable[[Outcomes, Alive], Statistics], list[Metri
     for metric in METRICS:
         grouped.setdefault(metric.statistics, []).append(metric)
     return grouped
-
-
-def _sum_by(statistics: Statistics, codes: NDArray[np.intp], unit: NDArray[np.intp], units: int) -> Statistics:
-    """``[turns, columns]`` to ``[labels, columns, units]``."""
-    labels = int(codes.max()) + 1
-    place = codes * units + unit
-    sums = [np.bincount(place, column, labels * units).reshape(labels, units) for column in statistics.T]
-    return np.stack(sums, axis=1)

@@ -10,7 +10,7 @@ import numpy as np
 from msgspec import Struct
 from numpy.typing import NDArray
 
-from ivcr_bench.data.catalog import find_dataset
+from ivcr_bench.data.catalog import MINI_NAME, find_dataset
 from ivcr_bench.data.dataset import Dataset, scan_folder
 from ivcr_bench.errors import IvcrError
 from ivcr_bench.schema import (
@@ -119,14 +119,12 @@ def gold_of(header: SubmissionHeader | None, dataset: str | None = None, split: 
 
 
 def dataset_named(header: SubmissionHeader | None, dataset: str | None = None) -> str:
-    """``dataset`` if it is given; else the dataset that the header names, if it is known here; else ``mini``."""
-    named = None if header is None else header.dataset
-    if dataset is None and named is not None:
-        try:
-            find_dataset(named)
-        except IvcrError:
-            named = None
-    return dataset or named or "mini"
+    """``dataset`` if it is given; else the IVCR-Mini that the header names; else ``mini``.
+
+    A header comes from a stranger, so it cannot name a folder.
+    """
+    named = header.dataset if header is not None else None
+    return dataset or (named if named is not None and MINI_NAME.fullmatch(named) else "mini")
 
 
 _INDEX = {name: index for names in (LANGUAGES, INTENTS, BEHAVIOURS) for index, name in enumerate(names)}
@@ -139,6 +137,7 @@ class _Rows:
         self._split, self._limit = split, limit
         self._places: dict[str, Place] = {}
         self._targets: list[Target] = []
+        self._films: dict[str, str] = {}
         self._dialogues: list[tuple[int, int, int]] = []
         self._turns = array("b")
         self._ancestors = array("i")
@@ -151,11 +150,17 @@ class _Rows:
         self._places[dialogue.dialogue_id] = Place(first_row, len(turns))
         self._dialogues.append((len(turns), _INDEX[dialogue.language], dialogue.type))
         for turn in turns:
-            gold = turn.gold
-            self._targets.append(Target(turn.intent, gold.videos, gold.moments, gold.response))
+            self._targets.append(self._target(turn))
             self._turns.extend((_INDEX[turn.intent], _INDEX[turn.behaviour], bool(turn.depends_on)))
         for row, ancestor in _ancestor_pairs(turns):
             self._ancestors.extend((first_row + row, first_row + ancestor))
+
+    def _target(self, turn: Turn) -> Target:
+        gold = turn.gold
+        videos = tuple(map(self._films.setdefault, gold.videos, gold.videos))
+        # A str that was encoded once, here for the fingerprint, keeps its UTF-8 as long as it lives; a new one does not.
+        reference = str(gold.response.encode(), "utf-8")
+        return Target(turn.intent, videos, gold.moments, reference)
 
     def table(self, dataset: str, fingerprint: str, durations: Mapping[str, float]) -> GoldTurns:
         if not self._targets:

@@ -12,7 +12,8 @@ from typing import Literal, get_args
 
 from tabulate import tabulate
 
-from ivcr_bench.scoring.escaping import escape_csv, escape_latex, escape_markdown, printable
+from ivcr_bench.errors import printable
+from ivcr_bench.scoring.escaping import escape_csv, escape_latex, escape_markdown
 from ivcr_bench.scoring.layouts import INTERVAL_NOTE, Layout, Line, Shown
 from ivcr_bench.scoring.published import LOST, NOT_APPLICABLE
 

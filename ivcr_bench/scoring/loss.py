@@ -15,7 +15,7 @@ from collections.abc import Collection
 from msgspec import Struct
 
 from ivcr_bench.scoring.figures import OVERALL, Cells, Figure, Resampler
-from ivcr_bench.scoring.metrics import Ability
+from ivcr_bench.scoring.outcomes import Ability
 from ivcr_bench.scoring.propagation import Propagation
 
 

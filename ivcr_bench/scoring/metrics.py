@@ -9,23 +9,20 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
-from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ivcr_bench.schema import LANGUAGES, Intent
+from ivcr_bench.schema import LANGUAGES
 from ivcr_bench.scoring.dialogues import dialogue_success
 from ivcr_bench.scoring.moments import recall_at_iou
-from ivcr_bench.scoring.outcomes import Outcomes
+from ivcr_bench.scoring.outcomes import Ability, Outcomes
 from ivcr_bench.scoring.propagation import Alive
 from ivcr_bench.scoring.retrieval import recall_at_k, reciprocal_rank
 from ivcr_bench.scoring.text import COLUMNS, MATCHES, bleu
 
 Statistics = NDArray[np.float64]
 """Float64 ``[..., columns]``: of turns, of units, or summed."""
-
-Ability = Intent | Literal["text"]
 
 
 @dataclass(frozen=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from array import array
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,6 +16,8 @@ from ivcr_bench.scoring.moments import best_iou, recall_at_iou
 from ivcr_bench.scoring.retrieval import first_relevant_rank, recall_at_k
 from ivcr_bench.scoring.text import COLUMNS, MATCHES, ngram_statistics
 from ivcr_bench.submission import AnswerSource
+
+Ability = Intent | Literal["text"]
 
 MISSING = -1
 """The status of a turn that the submission has no line for, and the intent of a turn without an answer."""
@@ -107,6 +110,17 @@ def judge_turns(gold: GoldTurns, source: AnswerSource, *, gated: bool = True) ->
     return judge.outcomes()
 
 
+def abilities(outcomes: Outcomes) -> tuple[Ability, ...]:
+    """What the system does at all: the intents that it ever answers under, and ``text`` if it ever says a word.
+
+    A system none of whose answers is ``ok`` is not excused from anything.
+    """
+    if not (outcomes.answered_intent != MISSING).any():
+        return (*INTENTS, "text")
+    does: list[Ability] = [intent for index, intent in enumerate(INTENTS) if (outcomes.answered_intent == index).any()]
+    return (*does, "text") if outcomes.answered_text.any() else tuple(does)
+
+
 class _Judge:
     """Outcomes in the making: columns that start as "no answer" and are filled row by row."""
 
@@ -173,8 +187,8 @@ class _Judge:
 class _Texts:
     """Counts the n-grams of answers batch by batch, so that no more than a batch of texts is held."""
 
-    TURNS = 1024
-    CHARACTERS = 1 << 20
+    TURNS = 256
+    CHARACTERS = 1 << 18
 
     def __init__(self, targets: tuple[Target, ...]) -> None:
         self._targets = targets

@@ -7,33 +7,27 @@ from pathlib import Path
 from typing import Literal
 
 import msgspec
-from msgspec import Struct
+from msgspec.structs import asdict
 
-from ivcr_bench import __version__
 from ivcr_bench.errors import IvcrError
 from ivcr_bench.jsonl import write_atomically
-from ivcr_bench.schema import INTENTS, STATUSES, HistoryMode, Intent, Scope, Split, SubmissionHeader
-from ivcr_bench.scoring import text
+from ivcr_bench.schema import INTENTS, STATUSES, HistoryMode, Intent, SubmissionHeader
 from ivcr_bench.scoring.figures import OVERALL, Cells, Figure, Resampler
 from ivcr_bench.scoring.gold import GoldTurns
 from ivcr_bench.scoring.loss import Loss, loss
-from ivcr_bench.scoring.metrics import Ability
-from ivcr_bench.scoring.outcomes import MISSING, Outcomes, judge_turns
+from ivcr_bench.scoring.outcomes import MISSING, Ability, Outcomes, abilities, judge_turns
 from ivcr_bench.scoring.propagation import Propagation
-from ivcr_bench.scoring.signature import INTERVAL, settings, signature
+from ivcr_bench.scoring.signature import Settings, settings_of
 from ivcr_bench.submission import AnswerSource
 
 Figures = dict[Propagation, dict[str, Figure]]
 """Propagation rule -> metric -> figure."""
 
 
-class Report(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """The content of ``report.json``. Settings that the submission does not state are ``None``.
+class Report(Settings, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The content of ``report.json``.
 
     Attributes:
-        limit: only the first so many dialogues of the split were scored.
-        gated: an answer under another intent than was asked for scored nothing.
-        bleu, interval: how BLEU and the intervals were computed.
         dialogues: the number scored.
         turns: the number of gold turns of each intent.
         statuses: the number of gold turns with each status, ``missing`` among them.
@@ -44,18 +38,8 @@ class Report(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """
 
     format: Literal["ivcr-report/2"] = "ivcr-report/2"
-    harness: str
     system: str | None
-    dataset: str
-    fingerprint: str
-    split: Split
-    limit: int | None
-    history: HistoryMode | None
-    scope: Scope | None
     sees_gold: bool
-    gated: bool
-    bleu: str
-    interval: str
     dialogues: int
     turns: dict[Intent, int]
     statuses: dict[str, int]
@@ -63,27 +47,6 @@ class Report(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     overall: Figures
     slices: dict[str, dict[str, Figures]]
     losses: dict[str, Loss]
-
-    @property
-    def settings(self) -> dict[str, str]:
-        """Every setting that decides a figure, by its name in the signature."""
-        return settings(
-            dataset=self.dataset,
-            fingerprint=self.fingerprint,
-            split=self.split,
-            limit=self.limit,
-            history=self.history,
-            scope=self.scope,
-            gated=self.gated,
-            bleu=self.bleu,
-            interval=self.interval,
-            harness=self.harness,
-        )
-
-    @property
-    def signature(self) -> str:
-        """`settings` on one line; figures of unequal signatures do not compare."""
-        return signature(self.settings)
 
 
 def score(gold: GoldTurns, source: AnswerSource, *, gated: bool = True, intervals: bool = True) -> Report:
@@ -114,25 +77,15 @@ def report_on(
         teacher_forced: the outcomes of the same system with gold history.
         intervals: give each figure its interval.
     """
-    header = header or SubmissionHeader(format="ivcr-submission/1")
     resampler = Resampler(len(outcomes.dialogue_ids), intervals=intervals)
     cells = resampler.cells(outcomes)
     forced_cells = None if teacher_forced is None else resampler.cells(teacher_forced)
-    does = _does(outcomes)
+    does = abilities(outcomes)
     figures = _figures(resampler, cells, does)
     return Report(
-        harness=__version__,
-        system=header.system,
-        dataset=outcomes.dataset,
-        fingerprint=outcomes.fingerprint,
-        split=outcomes.split,
-        limit=outcomes.limit,
-        history=header.history,
-        scope=header.scope,
-        sees_gold=header.sees_gold,
-        gated=gated,
-        bleu=text.SIGNATURE,
-        interval=INTERVAL,
+        **asdict(settings_of(outcomes, header, gated=gated)),
+        system=header.system if header else None,
+        sees_gold=header.sees_gold if header else False,
         dialogues=len(outcomes.dialogue_ids),
         turns={intent: int(outcomes.asks(intent).sum()) for intent in INTENTS},
         statuses=_count_statuses(outcomes),
@@ -194,17 +147,6 @@ def require_history(source: AnswerSource, expected: HistoryMode) -> None:
             f"{source.path}: field 'history': found {found!r}, expected {expected!r}",
             hint="the loss from gold to own history takes a run with --history own and one with --history gold",
         )
-
-
-def _does(outcomes: Outcomes) -> tuple[Ability, ...]:
-    """The intents that the system ever answers under, and ``text`` if it ever says a word.
-
-    A system none of whose answers is ``ok`` is not excused from anything.
-    """
-    if not (outcomes.answered_intent != MISSING).any():
-        return (*INTENTS, "text")
-    does: list[Ability] = [intent for index, intent in enumerate(INTENTS) if (outcomes.answered_intent == index).any()]
-    return (*does, "text") if outcomes.answered_text.any() else tuple(does)
 
 
 def _count_statuses(outcomes: Outcomes) -> dict[str, int]:

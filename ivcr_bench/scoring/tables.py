@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 
 from tabulate import tabulate
 
+from ivcr_bench.errors import printable
 from ivcr_bench.scoring.figures import Figure
 from ivcr_bench.scoring.loss import Loss
 from ivcr_bench.scoring.metrics import METRICS
@@ -33,7 +34,7 @@ def render(report: Report) -> str:
         "By turn number, x 100\n" + _by_turn(report.slices["turn"]),
         "Propagation loss, x 100: what errors cost later turns\n" + _losses(report.losses),
         "Slices, x 100, propagation none\n" + _slices(report),
-        f"signature: {_plain(report.signature)}",
+        f"signature: {printable(report.signature)}",
     ]
     return "\n\n".join(blocks) + "\n"
 
@@ -42,8 +43,9 @@ def _settings(report: Report) -> str:
     first = f"the first {report.dialogues}" if report.limit else f"all {report.dialogues}"
     statuses = ", ".join(f"{count} {name}" for name, count in report.statuses.items() if count)
     lines = [
-        f"system    {_plain(report.system or 'unnamed')}" + ("  (sees the gold answers)" if report.sees_gold else ""),
-        f"dataset   {_plain(report.dataset)}, split {report.split}, {first} dialogues",
+        f"system    {printable(report.system or 'unnamed')}"
+        + ("  (sees the gold answers)" if report.sees_gold else ""),
+        f"dataset   {printable(report.dataset)}, split {report.split}, {first} dialogues",
         f"history   {report.history or 'unstated'}",
         f"turns     {sum(report.turns.values())}: {statuses}",
     ]
@@ -111,8 +113,3 @@ def _interval(figure: Figure) -> str:
     if figure.value is None or figure.low is None or figure.high is None:
         return ""
     return f"[{100 * figure.low:.1f}, {100 * figure.high:.1f}]"
-
-
-def _plain(text: str) -> str:
-    """``text`` without what could steer a terminal: names come from strangers."""
-    return "".join(character if character.isprintable() else "\N{REPLACEMENT CHARACTER}" for character in text)

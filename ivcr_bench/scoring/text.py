@@ -46,7 +46,7 @@ ANSWER_TOKENS, REFERENCE_TOKENS = 2 * ORDER, 2 * ORDER + 1
 COLUMNS = 2 * ORDER + 2
 
 _TOKEN_BITS = 15  # so that four tokens and a side fit an int64
-_CHARACTERS = 1 << 18  # of a batch: bounds memory, and seldom holds more distinct tokens than 15 bits can name
+_CHARACTERS = 1 << 19  # of a batch: bounds memory to some 50 MB, and seldom holds more words than 15 bits can name
 
 
 def ngram_statistics(answers: Sequence[str], references: Sequence[str]) -> NDArray[np.int32]:
@@ -114,7 +114,7 @@ def _count(answers: Sequence[str], references: Sequence[str]) -> NDArray[np.int6
     texts = number_tokens(chain.from_iterable(zip(answers, references, strict=True)), gap=ORDER - 1)
     answer_tokens, reference_tokens = texts.lengths[::2, None], texts.lengths[1::2, None]
     totals = np.maximum(answer_tokens - np.arange(ORDER), 1)
-    matches = _matches_by_sorting(texts) if texts.distinct < 1 << _TOKEN_BITS else _matches_by_counting(texts)
+    matches = _matches_by_sorting(texts) if texts.greatest < 1 << _TOKEN_BITS else _matches_by_counting(texts)
     return np.hstack([matches, totals, answer_tokens, reference_tokens])
 
 
@@ -157,7 +157,7 @@ def _low_bits(n: int) -> int:
 
 
 def _matches_by_counting(texts: Numbered) -> NDArray[np.int64]:
-    """The same for a batch with any number of distinct tokens, some five times slower."""
+    """The same for a batch with any number of distinct tokens, but much slower."""
     ends = (texts.lengths + ORDER - 1).cumsum()
     pieces = [piece[: 1 - ORDER].tolist() for piece in np.split(texts.tokens, ends[:-1])]
     matches = [

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections import defaultdict
 from collections.abc import Iterable
-from itertools import chain, count, repeat
+from itertools import chain, count
 from typing import NamedTuple
 
 import numpy as np
@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 _CHINESE = re.compile("([⺀-⿿、-〿㐀-䶿一-鿿豈-﫿！-｠\U00020000-\U000323af]+)")  # not U+3000, a space
 _ENTITIES = (("&quot;", '"'), ("&amp;", "&"), ("&lt;", "<"), ("&gt;", ">"))
 _MTEVAL_13A = (
-    (re.compile(r"([\{-\~\[-\` -\&\(-\+\:-\@\/])"), r" \1 "),
+    (re.compile(r"([\{-\~\[-\`!-\&\(-\+\:-\@\/])"), r" \1 "),
     (re.compile(r"([^0-9])([\.,])"), r"\1 \2 "),
     (re.compile(r"([\.,])([^0-9])"), r" \1 \2"),
     (re.compile(r"([0-9])(-)"), r"\1 \2 "),
@@ -32,49 +32,50 @@ def tokenise(text: str) -> list[str]:
     >>> tokenise("在视频3里。")
     ['在', '视', '频', '3', '里', '。']
     """
-    return [token for word in _words(text) for token in _TOKENS[word]]
+    return [token for word in _words(text) for token in _spell(word)]
 
 
 class Numbered(NamedTuple):
-    """Texts as one row of numbers, one number for each distinct token, from 1; 0 stands for no token."""
+    """Texts as one row of numbers, the same number for the same token; 0 stands for no token."""
 
     tokens: NDArray[np.int64]
     """``[places]``: the tokens of each text, then its gap of zeros."""
     lengths: NDArray[np.int64]
     """``[texts]``: the tokens of each text, without its gap."""
-    distinct: int
-    """The greatest number."""
+    greatest: int
+    """No number is greater."""
 
 
 def number_tokens(texts: Iterable[str], gap: int) -> Numbered:
     """What `tokenise` gives for each of the texts, ``gap`` zeros after each, at a cost of one look-up a word.
 
     >>> number_tokens(["red, red", "", "red star"], gap=1)
-    Numbered(tokens=array([1, 2, 1, 0, 0, 1, 3, 0]), lengths=array([3, 0, 2]), distinct=3)
+    Numbered(tokens=array([2, 4, 2, 0, 0, 2, 3, 0]), lengths=array([3, 0, 2]), greatest=4)
     """
-    word_number = defaultdict[str, int](count(1).__next__)  # word 0 is the gap
+    number = defaultdict[str, int](count(1).__next__)  # of a word, and of a token; word 0 is the gap
     words: list[int] = []
     ends = []
     for text in texts:
-        words += map(word_number.__getitem__, _words(text))
+        words += map(number.__getitem__, _words(text))
         ends.append(len(words))
         words.append(0)
-    spelled = [_TOKENS[word] for word in word_number]
-    token_number = defaultdict[str, int](count(1).__next__)
-    letters = chain(repeat(0, gap), map(token_number.__getitem__, chain.from_iterable(spelled)))
-    sizes = np.fromiter(chain([gap], map(len, spelled)), np.int64)
     row = np.fromiter(words, np.int64, len(words))
-    tokens = _concatenate(row, np.fromiter(letters, np.int64), sizes)
-    lengths = np.diff(sizes[row].cumsum()[np.array(ends, np.int64)], prepend=0) - gap
-    return Numbered(tokens, lengths, len(token_number))
 
+    spelled = {0: [0] * gap}
+    for word in [word for word in number if not word.isalnum()]:
+        spelled[number[word]] = [number[token] for token in _spell(word)]
+    odd = list(spelled)
+    letters = np.arange(len(number) + 1)  # any other word is its own only token
+    starts, sizes = letters.copy(), np.ones_like(letters)
+    sizes[odd] = [len(tokens) for tokens in spelled.values()]
+    starts[odd] = len(letters) + sizes[odd].cumsum() - sizes[odd]
+    letters = np.append(letters, list(chain.from_iterable(spelled.values())))
 
-def _concatenate(row: NDArray[np.int64], letters: NDArray[np.int64], sizes: NDArray[np.int64]) -> NDArray[np.int64]:
-    """The words of ``row``, spelled out: word w is the w-th piece of ``letters``, cut into pieces of ``sizes``."""
     size = sizes[row]
-    starts_in_letters = (sizes.cumsum() - sizes)[row]
-    starts = size.cumsum() - size
-    return letters.take(np.repeat(starts_in_letters - starts, size) + np.arange(size.sum()))
+    after = size.cumsum()
+    from_letters: NDArray[np.int64] = np.repeat(starts[row] - (after - size), size)
+    tokens = letters.take(from_letters + np.arange(len(from_letters)))
+    return Numbered(tokens, np.diff(after[ends], prepend=0) - gap, len(number))
 
 
 def _words(text: str) -> list[str]:
@@ -91,27 +92,18 @@ def _words(text: str) -> list[str]:
     return words
 
 
-class _Remembered(dict[str, tuple[str, ...]]):
-    """The tokens of each word met so far, since most words come again.
+def _spell(word: str) -> list[str]:
+    """The tokens of a word without Chinese characters.
 
-    The rules of mteval look no further than one character to either side, and only ask if that is a digit or a full
-    stop, so that a word between spaces has the same tokens in every text.
-
-    Bounded to some 20 MB: long words are not kept, and when there are too many, all are forgotten.
+    mteval looks no further than one character to either side, and only asks if that is a digit, a comma or a full stop.
+    So a word between spaces has the same tokens in every text.
     """
-
-    MOST, LONGEST = 1 << 16, 24
-
-    def __missing__(self, word: str) -> tuple[str, ...]:
-        spaced = f" {word} "
-        for pattern, replacement in _MTEVAL_13A:
-            spaced = pattern.sub(replacement, spaced)
-        tokens = tuple(spaced.split())
-        if len(word) <= self.LONGEST:
-            if len(self) >= self.MOST:
-                self.clear()
-            self[word] = tokens
-        return tokens
-
-
-_TOKENS = _Remembered()
+    stem, last = word[:-1], word[-1:]
+    if word.isalnum():
+        return [word]
+    if stem.isalnum() and last in ".,:;!?":  # a short cut for what most words look like: mteval's rules say the same
+        return [stem, last]
+    spaced = f" {word} "
+    for pattern, replacement in _MTEVAL_13A:
+        spaced = pattern.sub(replacement, spaced)
+    return spaced.split()

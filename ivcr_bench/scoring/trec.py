@@ -38,8 +38,9 @@ def field(text: str) -> str:
 
 def qrels_lines(gold: GoldTurns) -> Iterator[bytes]:
     """The relevant films of every video-retrieval turn, in dataset order."""
-    for dialogue_id, (first_row, turns) in gold.places.items():
-        for number, target in enumerate(gold.targets[first_row : first_row + turns], start=1):
+    for dialogue_id, place in gold.places.items():
+        targets = gold.targets[place.first_row : place.first_row + place.turns]
+        for number, target in enumerate(targets, start=1):
             if target.intent == "video_retrieval":
                 query = query_id(dialogue_id, number)
                 yield from (f"{query} 0 {field(film)} 1\n".encode() for film in target.videos)

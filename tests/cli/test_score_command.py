@@ -34,7 +34,7 @@ def folder(tmp_path):
 @pytest.fixture
 def submission(tmp_path, folder):
     header = SubmissionHeader(
-        format="ivcr-submission/1", system="mine", dataset=str(folder), fingerprint=load_folder(folder).card.fingerprint
+        format="ivcr-submission/1", system="mine", dataset="tiny", fingerprint=load_folder(folder).card.fingerprint
     )
     write_submission(tmp_path / "s.jsonl", Submission(header, (FOUND, THEN)))
     return tmp_path / "s.jsonl"
@@ -55,7 +55,7 @@ def ivcr_bench(monkeypatch, capsys):
 
 
 def test_prints_the_table_that_score_and_render_give(ivcr_bench, folder, submission):
-    code, out, err = ivcr_bench("score", submission)
+    code, out, err = ivcr_bench("score", submission, "--dataset", folder)
     answers = Submission(SubmissionHeader(format="ivcr-submission/1", system="mine"), (FOUND, THEN))
     assert (code, err) == (0, "")
     assert out == render(score(GoldTurns.of(load_folder(folder), "test"), answers))
@@ -65,7 +65,7 @@ def test_prints_the_table_that_score_and_render_give(ivcr_bench, folder, submiss
 
 
 def test_json_holds_what_the_table_shows(ivcr_bench, folder, submission, tmp_path):
-    _, out, _ = ivcr_bench("score", submission, "--json", tmp_path / "report.json")
+    _, out, _ = ivcr_bench("score", submission, "--dataset", folder, "--json", tmp_path / "report.json")
     assert render(read_report(tmp_path / "report.json")) == out
 
 
@@ -76,12 +76,12 @@ def test_without_header_the_dataset_is_named(ivcr_bench, folder, tmp_path):
     assert "turns     2: 1 ok, 1 missing" in out
 
 
-def test_gzip_and_standard_input_give_the_same(ivcr_bench, submission, tmp_path, monkeypatch):
-    expected = ivcr_bench("score", submission)
+def test_gzip_and_standard_input_give_the_same(ivcr_bench, submission, tmp_path, monkeypatch, folder):
+    expected = ivcr_bench("score", submission, "--dataset", folder)
     (tmp_path / "s.jsonl.gz").write_bytes(gzip.compress(submission.read_bytes()))
-    assert ivcr_bench("score", tmp_path / "s.jsonl.gz") == expected
+    assert ivcr_bench("score", tmp_path / "s.jsonl.gz", "--dataset", folder) == expected
     monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(submission.read_bytes())))
-    assert ivcr_bench("score", "-") == expected
+    assert ivcr_bench("score", "-", "--dataset", folder) == expected
 
 
 def test_ungated_scores_what_was_answered_under_another_intent(ivcr_bench, folder, tmp_path):
@@ -107,7 +107,7 @@ def test_the_split_of_the_header_is_the_default(ivcr_bench, folder, tmp_path):
 @pytest.mark.parametrize(
     ("line", "expected"),
     [
-        (b"{", "s.jsonl:1: not valid JSON"),
+        (b"{]", "s.jsonl:1: not valid JSON"),
         (
             b'{"dialogue_id":"a","turn":7,"intent":"natural_dialogue"}',
             "s.jsonl:1: field 'turn': found 7, expected 1 to 2",
@@ -140,7 +140,7 @@ def test_help_has_examples(ivcr_bench):
 def test_scoring_imports_nothing_heavy(folder, submission):
     probe = (
         "import sys; from ivcr_bench.cli.main import cli;"
-        f"cli(['score', {str(submission)!r}], standalone_mode=False);"
+        f"cli(['score', {str(submission)!r}, '--dataset', {str(folder)!r}], standalone_mode=False);"
         "print(sorted({'torch', 'transformers', 'nltk', 'pandas', 'scipy', 'av', 'PIL'} & set(sys.modules)))"
     )
     done = subprocess.run([sys.executable, "-c", probe], capture_output=True, text=True, check=True)

@@ -38,7 +38,7 @@ def folder(tmp_path):
 @pytest.fixture
 def run_folder(tmp_path, folder):
     """What a run leaves: a submission and its report."""
-    header = SubmissionHeader(format="ivcr-submission/1", system="mine", dataset=str(folder), history="gold")
+    header = SubmissionHeader(format="ivcr-submission/1", system="mine", dataset="tiny", history="gold")
     submission = Submission(header, ANSWERS)
     write_submission(tmp_path / "run" / "submission.jsonl", submission)
     write_report(tmp_path / "run" / "report.json", score(GoldTurns.of(open_dataset(str(folder)), "test"), submission))
@@ -122,8 +122,10 @@ def test_what_is_no_report(ivcr_bench, folder):
     assert "corpus.jsonl: not a report" in err
 
 
-def test_export_trec(ivcr_bench, run_folder, tmp_path):
-    assert ivcr_bench("export", "trec", run_folder / "submission.jsonl", "--out", tmp_path / "trec") == (0, "", "")
+def test_export_trec(ivcr_bench, run_folder, tmp_path, folder):
+    assert ivcr_bench(
+        "export", "trec", run_folder / "submission.jsonl", "--out", tmp_path / "trec", "--dataset", folder
+    ) == (0, "", "")
     qrels = ir_measures.read_trec_qrels(str(tmp_path / "trec" / "qrels.txt"))
     run = ir_measures.read_trec_run(str(tmp_path / "trec" / "run.txt"))
     # Dialogue a: second of two; dialogue b: not answered.
@@ -134,8 +136,10 @@ def test_export_trec(ivcr_bench, run_folder, tmp_path):
     }
 
 
-def test_export_moments(ivcr_bench, run_folder, tmp_path):
-    assert ivcr_bench("export", "moments", run_folder / "submission.jsonl", "--out", tmp_path / "m") == (0, "", "")
+def test_export_moments(ivcr_bench, run_folder, tmp_path, folder):
+    assert ivcr_bench(
+        "export", "moments", run_folder / "submission.jsonl", "--out", tmp_path / "m", "--dataset", folder
+    ) == (0, "", "")
     (prediction,) = (msgspec.json.decode(line) for line in (tmp_path / "m" / "predictions.jsonl").open("rb"))
     (gold,) = (msgspec.json.decode(line) for line in (tmp_path / "m" / "gold.jsonl").open("rb"))
     assert (prediction["qid"], prediction["vid"], prediction["pred_relevant_windows"]) == (1, "f1", [[0, 6, 1]])

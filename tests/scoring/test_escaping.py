@@ -7,7 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 
-from ivcr_bench.scoring.escaping import escape_csv, escape_latex, escape_markdown, printable
+from ivcr_bench.errors import printable
+from ivcr_bench.scoring.escaping import escape_csv, escape_latex, escape_markdown
 
 NASTY = st.text(alphabet=st.sampled_from("a1 |\\`*_[](){}<>&~#!$:/.@=+-%^\"'x中\n\t\x1b"), max_size=30) | st.text(
     max_size=30
@@ -49,10 +50,3 @@ def test_csv_survives_and_starts_no_formula(text):
     (row,) = csv.reader(io.StringIO(stream.getvalue()))
     assert row[0].removeprefix("'") == printable(text).removeprefix("'")
     assert not row[0].lstrip().startswith(("=", "+", "-", "@", "\t", "\r"))
-
-
-def test_a_terminal_is_not_steered():
-    assert (
-        printable("a\x1b[31mb\r\n\u202ec中")
-        == "a\N{REPLACEMENT CHARACTER}[31mb" + "\N{REPLACEMENT CHARACTER}" * 3 + "c中"
-    )

@@ -96,7 +96,7 @@ def test_index_of_2024_is_any_number():
     ],
 )
 def test_range(text, authors, correct):
-    assert range_2025(text) == authors
+    assert range_2025(text) == tuple(authors)
     assert range_bilingual(text) == correct
 
 

@@ -97,7 +97,7 @@ def test_a_missing_report_is_named(tmp_path):
 def test_the_table():
     answers = submission(ranked("a", 1, "f2", "f1"), system="evil\x1b[31m", history="own", split="test")
     table = render(score(WORLD, "test", answers)).splitlines()
-    assert table[0] == "system    evil\N{REPLACEMENT CHARACTER}[31m"
+    assert table[0] == "system    evil\\x1b[31m"
     assert "turns     5: 1 ok, 4 missing" in table
     rows = {tuple(line.split()) for line in table}
     # R@1: 0 of 2; MRR: (1/2 + 0) / 2 = 25 %; no moments, no words: "-" with the turns that it did not do

@@ -35,6 +35,15 @@ def test_sums_of_whole_numbers_are_exact_where_float32_is_not():
     assert (counts.astype(np.float32) @ units.astype(np.float32) != exact).any()
 
 
+def test_fractions_and_large_numbers_beside_small_ones():
+    random = np.random.default_rng(8)
+    units = np.column_stack([random.random(300), random.integers(0, 9, 300), random.integers(0, 1 << 40, 300)])
+    counts = np.concatenate(list(resample_counts(300))).astype(np.int64)
+    sums = bootstrap_sums(units)
+    np.testing.assert_array_equal(sums[:, 1:], counts @ units[:, 1:].astype(np.int64))
+    np.testing.assert_allclose(sums[:, 0], counts @ units[:, 0], rtol=1e-14)
+
+
 def test_other_columns_change_no_column():
     """Every system and metric meets the same resamples."""
     units = np.random.default_rng(3).integers(0, 9, (40, 4)).astype(float)

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from scipy import stats
 
-from ivcr_bench.scoring.statistics.permutation import effect_size, permutation_p
+from ivcr_bench.scoring.statistics.permutation import MOST, effect_size, permutation_p
 from ivcr_bench.scoring.statistics.resampling import RESAMPLES
 from ivcr_bench.scoring.text import bleu
 
@@ -78,7 +78,17 @@ def test_ties_count_as_extreme():
 
 def test_p_is_never_zero():
     first, second = np.tile([1.0, 1], (200, 1)), np.tile([0.0, 1], (200, 1))
-    assert permutation_p(first, second, share) == 1 / (1 + RESAMPLES)
+    assert permutation_p(first, second, share) == 1 / (1 + MOST)
+
+
+def test_small_p_are_found_with_more_swaps():
+    """17 of 20 dialogues are won by as much as 3 are lost: 2 * sum over k <= 3 of C(20, k) / 2^20 = 0.00258."""
+    first = np.column_stack([[1.0] * 17 + [0] * 3, np.ones(20)])
+    second = np.column_stack([[0.0] * 17 + [1] * 3, np.ones(20)])
+    exact = 2 * stats.binom.cdf(3, 20, 0.5)
+    p = permutation_p(first, second, share)
+    assert abs(p - exact) < 4 * math.sqrt(exact / MOST)
+    assert (p * (1 + MOST)) == pytest.approx(round(p * (1 + MOST)))
 
 
 def test_p_is_uniform_where_no_system_is_better():

@@ -10,14 +10,15 @@ from ivcr_bench.scoring.statistics.resampling import (
     CELLS,
     GROUPS,
     RESAMPLES,
+    SEED,
+    random_swaps,
     resample_counts,
-    swap_signs,
     unit_sums,
     units_of,
 )
 
 FROZEN_COUNTS = [[1, 1, 0, 1, 2, 2, 0, 1], [2, 0, 2, 0, 0, 1, 2, 1]]
-FROZEN_SIGNS = [-1, 1, 1, -1, 1, 1, -1, 1, 1, -1, -1, -1, 1, -1, -1, -1]
+FROZEN_SWAPS = [1, 0, 0, 1, 0, 0, 1, 0, 0, 1, 1, 1, 0, 1, 1, 1]
 
 
 @pytest.mark.parametrize("name", ["resampling", "bootstrap", "permutation", "ranks"])
@@ -70,13 +71,14 @@ def test_a_unit_is_drawn_as_often_as_the_binomial_says():
 def test_the_draws_are_frozen():
     """Numbers of old reports stay comparable: whoever changes a draw changes the format of the report."""
     assert next(resample_counts(8))[:2].astype(int).tolist() == FROZEN_COUNTS
-    assert next(swap_signs(16))[0].astype(int).tolist() == FROZEN_SIGNS
+    assert next(random_swaps(np.random.default_rng(SEED), 1, 16)).astype(int).tolist() == [FROZEN_SWAPS]
 
 
 def test_swaps_are_fair_and_independent():
-    signs = np.concatenate(list(swap_signs(40)))
-    assert signs.shape == (RESAMPLES, 40)
-    assert set(np.unique(signs)) == {-1, 1}
+    swaps = np.concatenate(list(random_swaps(np.random.default_rng(1), RESAMPLES, 40)))
+    assert swaps.shape == (RESAMPLES, 40)
+    assert set(np.unique(swaps)) == {0, 1}
+    signs = 1 - 2 * swaps
     assert np.allclose(signs.T @ signs / RESAMPLES, np.eye(40), atol=0.05)
     assert np.allclose(signs.mean(axis=0), 0, atol=0.05)
 

@@ -121,8 +121,9 @@ def test_first_turn_only_declares_what_the_system_learns_to_declare():
 def test_controls_score_what_they_must(spec, tmp_path):
     """`oracle` is 100 everywhere; no control that guesses the film beats chance by more than luck allows."""
     from ivcr_bench.replay.run import Settings, replay
+    from ivcr_bench.scoring.gold import GoldTurns
     from ivcr_bench.scoring.report import score
-    from ivcr_bench.submission import read_submission
+    from ivcr_bench.submission import open_submission
 
     videos = tuple(Video(f"f{n}", f"{n}.mp4", 30.0, "hand", split="test") for n in range(20))
     dialogues = tuple(
@@ -131,7 +132,8 @@ def test_controls_score_what_they_must(spec, tmp_path):
     dataset = Dataset(tmp_path, DatasetCard("made", fingerprint(videos, dialogues)), videos, dialogues)
     system = create_system(spec, dialogues=dialogues)
     replay(system, spec, dataset, dialogues, tmp_path / "out", Settings(), resume=False)
-    figures = score(dataset, "test", read_submission(tmp_path / "out" / "submission.jsonl")).overall["none"]
+    submission = open_submission(tmp_path / "out" / "submission.jsonl")
+    figures = score(GoldTurns.of(dataset, "test"), submission, intervals=False).overall["none"]
     if spec.startswith("oracle"):
         assert figures["R@1"].value == figures["intent accuracy"].value == 1
         if spec == "oracle":

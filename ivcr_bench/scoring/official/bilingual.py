@@ -7,6 +7,7 @@ better than text; this is for result files that hold nothing else.
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 
 MAX_INDEX = 10
 
@@ -72,6 +73,8 @@ def index_bilingual(text: str) -> int | None:
     return value if 1 <= value <= MAX_INDEX else None
 
 
+# An explanation reads each answer several times.
+@lru_cache(maxsize=1 << 17)
 def range_bilingual(text: str) -> tuple[float, float] | None:
     """The time range that ``text`` names, in seconds, earlier time first.
 

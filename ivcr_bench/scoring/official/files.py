@@ -118,12 +118,7 @@ class Files2025:
     @cached_property
     def turns(self) -> dict[TurnKey, GoldTurn]:
         """Every turn that the scorer counts, in file order."""
-        return {
-            turn.key: turn
-            for index, dialogue in enumerate(self.dialogues)
-            if dialogue.counted
-            for turn in gold_turns(index, dialogue)
-        }
+        return counted_turns(self.dialogues)
 
     @cached_property
     def turn_of_sample(self) -> list[TurnKey | None]:
@@ -139,6 +134,16 @@ class Files2025:
         """The prediction that answers each sample, by position where the texts agree, else by text."""
         asked = [strip_prompt(sample[-2].content) for sample in self.samples]
         return align_predictions([strip_prompt(prediction.user_q) for prediction in self.predictions], asked)
+
+
+def counted_turns(dialogues: Sequence[RawDialogue]) -> dict[TurnKey, GoldTurn]:
+    """Every turn of the dialogues that count, in file order."""
+    return {
+        turn.key: turn
+        for index, dialogue in enumerate(dialogues)
+        if dialogue.counted
+        for turn in gold_turns(index, dialogue)
+    }
 
 
 def gold_turns(index: int, dialogue: RawDialogue) -> Iterator[GoldTurn]:

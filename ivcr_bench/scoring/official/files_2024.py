@@ -22,7 +22,7 @@ import msgspec
 from msgspec import Struct
 
 from ivcr_bench.errors import IvcrError
-from ivcr_bench.scoring.official.files import decode_json, read_bytes, read_records
+from ivcr_bench.scoring.official.files import Task, decode_json, read_bytes, read_records
 
 NOT_READABLE = -1
 """``intent`` of an output that the authors' formatter could not read."""
@@ -88,6 +88,13 @@ class Output:
     text: str | None = None
     record: FormattedRecord | None = None
 
+    @property
+    def task(self) -> Task:
+        """What was asked for."""
+        if self.record is not None:
+            return "video" if self.record.timestamp is None else "moment"
+        return "moment" if isinstance(self.films, str) else "video"
+
 
 @dataclass(frozen=True)
 class Files2024:
@@ -111,22 +118,26 @@ def read_files_2024(result: Path, gold: Path, all_dialogues: Path | None) -> Fil
         IvcrError: one of them cannot be read, or a record is not what it should be.
     """
     queries = [query for path in _files(gold) for query in read_records(path, GoldQuery)]
-    outputs = [output for path in _files(result) for output in read_outputs(path)]
+    outputs = read_result(result)
     return Files2024(
-        videos=[output for output in outputs if not _of_moment(output)],
-        moments=[output for output in outputs if _of_moment(output)],
+        videos=[output for output in outputs if output.task == "video"],
+        moments=[output for output in outputs if output.task == "moment"],
         gold_videos=[query for query in queries if query.gt_se is None],
         gold_moments=[query for query in queries if query.gt_se is not None],
         dialogues=read_records(all_dialogues, tuple[DialogueTurn, ...]) if all_dialogues else (),
     )
 
 
-def read_outputs(path: Path) -> list[Output]:
-    """Read one result file, raw or formatted.
+def read_result(result: Path) -> list[Output]:
+    """Read a result file, or all of a folder.
 
     Raises:
-        IvcrError: it is neither.
+        IvcrError: a file is neither raw nor formatted outputs.
     """
+    return [output for path in _files(result) for output in _read_outputs(path)]
+
+
+def _read_outputs(path: Path) -> list[Output]:
     content = read_bytes(path)
     if content.lstrip()[:1] == b"[":
         raw = decode_json(content, path, list[RawRecord])
@@ -143,21 +154,28 @@ def read_outputs(path: Path) -> list[Output]:
     return [Output(number, record.query, record.vid, record=record) for number, record in formatted.items()]
 
 
-def is_2024_result(content: bytes) -> bool:
-    """Whether a result file is of 2024: a JSON object, or an array of records with ``generated_cap``."""
-    if content.lstrip()[:1] != b"[":
+class _Probe(Struct):
+    """Tells a raw record of 2024 from one of 2025 without reading either."""
+
+    generated_cap: object = None
+
+
+def is_2024_result(result: Path) -> bool:
+    """Whether a result is of 2024: a folder, a JSON object, or an array of records with ``generated_cap``.
+
+    Raises:
+        IvcrError: it cannot be read.
+    """
+    if result.is_dir():
+        return True
+    content = read_bytes(result)
+    if not content.lstrip().startswith(b"["):
         return True
     try:
-        msgspec.json.decode(content, type=list[RawRecord])
+        records = msgspec.json.decode(content, type=list[_Probe])
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return False
-    return True
-
-
-def _of_moment(output: Output) -> bool:
-    if output.record is not None:
-        return output.record.timestamp is not None
-    return isinstance(output.films, str)
+    return bool(records) and records[0].generated_cap is not None
 
 
 def _files(path: Path) -> list[Path]:

@@ -12,7 +12,7 @@ from ivcr_bench.scoring.official.tally import INTENT, METRICS, Cell, Table, Tall
 
 NOTHING = "-"
 _SHORT = ("R@1", "IoU.3", "IoU.5", "IoU.7")
-_TABLES: tuple[tuple[Table, str], ...] = (("overall", "all"), ("turn", "per turn"))
+_TABLES: tuple[tuple[Table, str], ...] = (("overall", "overall"), ("turn", "by turn"))
 
 
 def render_official(protocol: Protocol, tally: Tally, notes: Sequence[str] = ()) -> str:
@@ -85,8 +85,8 @@ def _effects(effects: Sequence[Effect]) -> str:
         for effect in effects
         if not effect.nothing
     ]
-    header = ["", *(f"{name} {metric}" for _, name in _TABLES for metric in _SHORT), "n", "crashes", "what it does"]
-    return tabulate(rows, header, tablefmt="simple", disable_numparse=True, maxheadercolwidths=8) if rows else "none"
+    header = ["", *(f"{name}\n{metric}" for _, name in _TABLES for metric in _SHORT), "n", "crashes", "what it does"]
+    return tabulate(rows, header, tablefmt="simple", disable_numparse=True) if rows else "none"
 
 
 def _unmoved(protocol: Protocol, effects: Sequence[Effect]) -> str:

@@ -9,12 +9,18 @@ direction, as the one observed. It holds for any figure of sums, BLEU included, 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ivcr_bench.scoring.statistics.resampling import RESAMPLES, Sums, swap_signs
+from ivcr_bench.scoring.statistics.resampling import RESAMPLES, SEED, Sums, random_swaps
+
+ALL_SWAPPED = int(math.log2(RESAMPLES))
+"""The most units of which all swaps are tried: 13."""
+
+MOST, FEW = 100_000, 100
+"""The most random swaps, and the number of extreme ones among the first `RESAMPLES` up to which so many are made."""
 
 TOLERANCE = 1e-9
 """Two differences that are this close are the same one, summed in another order."""
@@ -26,9 +32,12 @@ Value = Callable[[Sums], NDArray[np.float64]]
 def permutation_p(first: Sums, second: Sums, value: Value) -> float:
     """The two-sided p-value of the difference between two systems.
 
-    All swaps are tried where there are no more than `RESAMPLES`, and p is exact. Otherwise so many random ones are, and
-    the observed one counts with them, p = (1 + extreme) / (1 + RESAMPLES), so that p is never too small (Phipson and
-    Smyth 2010) and never 0. Units in which the systems do not differ make no difference and are not swapped.
+    All swaps are tried where there are no more than `RESAMPLES`, and p is exact. Otherwise `RESAMPLES` random ones are,
+    and if at most `FEW` of them are extreme, more, `MOST` in all: p must be able to fall far below 1 / `RESAMPLES` if
+    it is to be corrected for hundreds of comparisons. The observed difference counts as one more swap,
+    p = (1 + extreme) / (1 + swaps), so that p is never 0, and where the systems are equally good, p <= alpha has at
+    most the chance alpha (Phipson and Smyth 2010; for the second stage, see docs/statistics.md). Units in which the
+    systems do not differ are not swapped, since it makes no difference.
 
     Args:
         first: column sums of each unit for one system, float64 ``[units, columns]``.
@@ -41,13 +50,26 @@ def permutation_p(first: Sums, second: Sums, value: Value) -> float:
     0.125
     """
     differ = (first != second).any(axis=1)
-    middle, half = (first + second).sum(axis=0) / 2, (first - second)[differ] / 2
-    observed = _difference(half.sum(axis=0), middle, value)
-    signs, exact = _swaps(len(half))
-    extreme = sum(
-        int((np.abs(_difference(block @ half, middle, value)) >= abs(observed) - TOLERANCE).sum()) for block in signs
-    )
-    return extreme / 2 ** len(half) if exact else (1 + extreme) / (1 + RESAMPLES)
+    gained = (first - second)[differ]
+    units = len(gained)
+    totals = first.sum(axis=0), second.sum(axis=0)
+    observed = abs(float(value(totals[0]) - value(totals[1])))
+
+    def count_extreme(swaps: Iterable[Sums]) -> int:
+        extreme = 0
+        for block in swaps:
+            moved = block @ gained
+            difference = value(totals[0] - moved) - value(totals[1] + moved)
+            extreme += int((np.abs(difference) >= observed - TOLERANCE).sum())
+        return extreme
+
+    if units <= ALL_SWAPPED:
+        return count_extreme([_all_swaps(units)]) / (1 << units)
+    random = np.random.default_rng(SEED)
+    extreme, tried = count_extreme(random_swaps(random, RESAMPLES, units)), RESAMPLES
+    if extreme <= FEW:
+        extreme, tried = extreme + count_extreme(random_swaps(random, MOST - RESAMPLES, units)), MOST
+    return (1 + extreme) / (1 + tried)
 
 
 def effect_size(first: Sums, second: Sums, value: Value, dialogues: int) -> float:
@@ -87,13 +109,6 @@ def effect_size(first: Sums, second: Sums, value: Value, dialogues: int) -> floa
     return difference / (error * math.sqrt(dialogues)) if len(without) > 1 else math.nan
 
 
-def _difference(half: Sums, middle: Sums, value: Value) -> NDArray[np.float64]:
-    return value(middle + half) - value(middle - half)
-
-
-def _swaps(units: int) -> tuple[Iterator[Sums], bool]:
-    """Signs of swaps ``[some swaps, units]``, and whether they are all that there are."""
-    if 2**units > RESAMPLES:
-        return swap_signs(units), False
-    swapped = np.arange(2**units)[:, None] >> np.arange(units) & 1
-    return iter([np.where(swapped, -1.0, 1.0)]), True
+def _all_swaps(units: int) -> Sums:
+    """Float64 ``[2 ** units, units]``; see `random_swaps`."""
+    return (np.arange(2**units)[:, None] >> np.arange(units) & 1).astype(np.float64)

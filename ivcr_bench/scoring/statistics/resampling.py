@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 RESAMPLES = 10_000
-"""How many bootstrap resamples and how many random swaps."""
+"""How many bootstrap resamples, and how many random swaps at first."""
 
 GROUPS = 2_048
 """The most units."""
@@ -62,32 +62,31 @@ def unit_sums(statistics: Sums, dialogue: Integers, dialogues: int) -> Sums:
     return np.stack([np.bincount(unit, column, units) for column in statistics.T], axis=1)
 
 
-def resample_counts(units: int) -> Iterator[Sums]:
+def resample_counts(units: int) -> Iterator[NDArray[np.float32]]:
     """How often each unit is drawn in each of `RESAMPLES` resamples, a block of rows at a time.
 
     Depends on nothing but the number of units, so that figures of two systems, or of two metrics, meet the same
     resamples, and their difference can be taken resample by resample.
 
     Yields:
-        whole numbers as float64 ``[some resamples, units]``; each row sums to ``units``.
+        whole numbers as float32 ``[some resamples, units]``; each row sums to ``units``.
     """
     random = np.random.default_rng(SEED)
     for rows in row_blocks(RESAMPLES, units):
         drawn = random.integers(0, units, (rows, units))
         drawn += units * np.arange(rows)[:, None]
-        yield np.bincount(drawn.ravel(), minlength=rows * units).reshape(rows, units).astype(np.float64)
+        yield np.bincount(drawn.ravel(), minlength=rows * units).reshape(rows, units).astype(np.float32)
 
 
-def swap_signs(units: int) -> Iterator[Sums]:
-    """Which units are swapped in each of `RESAMPLES` random swaps, a block of rows at a time.
+def random_swaps(random: np.random.Generator, swaps: int, units: int) -> Iterator[Sums]:
+    """Which units are swapped in each of so many random swaps, a block of rows at a time.
 
     Yields:
-        -1 (swapped) and 1 (as it is), equally likely, float64 ``[some swaps, units]``.
+        1 (swapped) and 0 (not), equally likely, float64 ``[some swaps, units]``.
     """
-    random = np.random.default_rng(SEED)
-    for rows in row_blocks(RESAMPLES, units):
-        bits = np.unpackbits(np.frombuffer(random.bytes(-(-rows * units // 8)), np.uint8), count=rows * units)
-        yield np.where(bits.reshape(rows, units), -1.0, 1.0)
+    for rows in row_blocks(swaps, units):
+        bits = np.frombuffer(random.bytes(-(-rows * units // 8)), np.uint8)
+        yield np.unpackbits(bits, count=rows * units).reshape(rows, units).astype(np.float64)
 
 
 def row_blocks(rows: int, columns: int) -> Iterator[int]:
