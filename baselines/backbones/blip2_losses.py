@@ -15,8 +15,18 @@ SMOOTHING = 0.1
 
 def itc_targets(ids: Tensor, smoothing: float = SMOOTHING) -> Tensor:
     """Target distributions ``[batch, batch]``: uniform over the entries of the row's id, then smoothed."""
-    same = (ids[:, None] == ids[None, :]).float()
-    return (1 - smoothing) * same / same.sum(1, keepdim=True) + smoothing / len(ids)
+    return smoothed(same_id(ids), smoothing)
+
+
+def same_id(ids: Tensor) -> Tensor:
+    """Which entries of a batch have one id: bool ``[batch, batch]``."""
+    return ids[:, None] == ids[None, :]
+
+
+def smoothed(positive: Tensor, smoothing: float = SMOOTHING) -> Tensor:
+    """Target distributions, uniform over the positives of each row and then smoothed, of bool ``[rows, columns]``."""
+    share = positive.float()
+    return (1 - smoothing) * share / share.sum(1, keepdim=True) + smoothing / positive.shape[1]
 
 
 def itc_loss(similarity: Tensor, temperature: Tensor, ids: Tensor, smoothing: float = SMOOTHING) -> Tensor:
@@ -27,9 +37,14 @@ def itc_loss(similarity: Tensor, temperature: Tensor, ids: Tensor, smoothing: fl
         temperature: divides the similarities.
         ids: ``[batch]`` of each pair.
     """
-    targets = itc_targets(ids, smoothing)
+    return contrast(similarity, temperature, same_id(ids), smoothing)
+
+
+def contrast(similarity: Tensor, temperature: Tensor, positive: Tensor, smoothing: float = SMOOTHING) -> Tensor:
+    """As `itc_loss`, where bool ``positive`` ``[texts, images]`` says what belongs together; a pair always does."""
     logits = similarity / temperature
-    return (F.cross_entropy(logits, targets) + F.cross_entropy(logits.T, targets)) / 2
+    rows, columns = smoothed(positive, smoothing), smoothed(positive.T, smoothing)
+    return (F.cross_entropy(logits, rows) + F.cross_entropy(logits.T, columns)) / 2
 
 
 @torch.no_grad()
@@ -38,8 +53,13 @@ def hard_negatives(similarity: Tensor, ids: Tensor, generator: torch.Generator |
 
     Likely columns are drawn more often. A row whose batch holds its own id alone gets any column.
     """
-    same = ids[:, None] == ids[None, :]
-    weights = similarity.masked_fill(same, NEVER).softmax(1)
+    return draw_negatives(similarity, same_id(ids), generator)
+
+
+@torch.no_grad()
+def draw_negatives(similarity: Tensor, positive: Tensor, generator: torch.Generator | None = None) -> Tensor:
+    """As `hard_negatives`, where bool ``positive`` ``[n, n]`` says which columns are none."""
+    weights = similarity.float().masked_fill(positive, NEVER).softmax(1)
     return torch.multinomial(weights, 1, generator=generator).squeeze(1)
 
 

@@ -55,7 +55,7 @@ class Clip4ClipConfig:
     @classmethod
     def mini(cls, vocab_size: int, eos_token_id: int, head: Head = "meanP") -> Clip4ClipConfig:
         """For IVCR-Mini on a CPU."""
-        return cls(ClipConfig.mini(vocab_size, eos_token_id), head, frames=6, words=77, layers=2)
+        return cls(ClipConfig.mini(vocab_size, eos_token_id), head, frames=12, words=77, layers=2)
 
 
 class Cross(nn.Module):

@@ -11,17 +11,20 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import torch
 from safetensors import SafetensorError
 from torch import Tensor, nn
-from transformers import CLIPConfig, CLIPModel, PreTrainedTokenizerBase
+from transformers import AutoTokenizer, CLIPConfig, CLIPModel, PreTrainedTokenizerBase
 
+from baselines.backbones.blip2 import ConvStem
 from ivcr_bench.errors import IvcrError
 
 MAX_LOGIT_SCALE = math.log(100)
 PAD_ID = 0
+READ_AT_LARGEST = 2
+"""The ``eos_token_id`` of old configurations, under which Hugging Face reads a text at its largest id."""
 
 
 @dataclass(frozen=True)
@@ -32,6 +35,8 @@ class ClipConfig:
         width: of the space that both towers project into.
         max_text: rows of the text's position table.
         eos_token_id: the text is read at the first token of this id.
+        stem: `linear` patches, or `conv`: 3x3 convolutions of stride 2, which learn much faster from scratch.
+        tubelet: consecutive frames that are seen as one "frame" of 3 * tubelet channels, so that motion shows.
     """
 
     image_size: int = 224
@@ -46,13 +51,19 @@ class ClipConfig:
     vocab_size: int = 49_408
     max_text: int = 77
     eos_token_id: int = 49_407
+    stem: Literal["linear", "conv"] = "linear"
+    tubelet: int = 1
 
     @classmethod
     def mini(cls, vocab_size: int, eos_token_id: int) -> ClipConfig:
-        """Two million parameters for 56x56 frames; 7x7 patches as in ViT-B/32 at 224."""
+        """A little over two million parameters for 56x56 frames; 7x7 patches as in ViT-B/32 at 224.
+
+        Stem and tubelets are those of the small BLIP-2, so that the baselines differ in their method alone.
+        """
         return cls(
             image_size=56, patch_size=8, vision_width=128, vision_layers=4, vision_heads=2,
             text_width=128, text_layers=4, text_heads=2, width=128, vocab_size=vocab_size, eos_token_id=eos_token_id,
+            stem="conv", tubelet=4,
         )  # fmt: skip
 
     @classmethod
@@ -60,13 +71,26 @@ class ClipConfig:
         """OpenAI's ViT-B/16."""
         return cls(patch_size=16)
 
+    @classmethod
+    def of(cls, clip: ClipBackbone) -> ClipConfig:
+        """The sizes of a backbone, whoever made it."""
+        text, vision = clip.config.text_config, clip.config.vision_config
+        return cls(
+            image_size=vision.image_size, patch_size=vision.patch_size, vision_width=vision.hidden_size,
+            vision_layers=vision.num_hidden_layers, vision_heads=vision.num_attention_heads,
+            text_width=text.hidden_size, text_layers=text.num_hidden_layers, text_heads=text.num_attention_heads,
+            width=clip.width, vocab_size=text.vocab_size, max_text=text.max_position_embeddings,
+            eos_token_id=text.vocab_size - 1 if text.eos_token_id == READ_AT_LARGEST else text.eos_token_id,
+            stem=getattr(vision, "stem", "linear"), tubelet=vision.num_channels // 3,
+        )  # fmt: skip
+
     def hugging_face(self) -> CLIPConfig:
         """As Hugging Face describes it.
 
         Raises:
             ValueError: ``eos_token_id`` is 2, under which Hugging Face reads the text at its largest id instead.
         """
-        if self.eos_token_id == 2:
+        if self.eos_token_id == READ_AT_LARGEST:
             raise ValueError("eos_token_id is 2, which Hugging Face takes for the mark of an old configuration")
         text = {
             "hidden_size": self.text_width, "intermediate_size": 4 * self.text_width,
@@ -78,6 +102,7 @@ class ClipConfig:
             "hidden_size": self.vision_width, "intermediate_size": 4 * self.vision_width,
             "num_hidden_layers": self.vision_layers, "num_attention_heads": self.vision_heads,
             "image_size": self.image_size, "patch_size": self.patch_size, "projection_dim": self.width,
+            "num_channels": 3 * self.tubelet, "stem": self.stem,
         }  # fmt: skip
         return CLIPConfig(text_config=text, vision_config=vision, projection_dim=self.width)
 
@@ -91,6 +116,13 @@ class TextFeatures(NamedTuple):
 
 class ClipBackbone(CLIPModel):
     """Both towers with their projections, and the learned logit scale."""
+
+    def __init__(self, config: CLIPConfig) -> None:
+        super().__init__(config)
+        vision = config.vision_config
+        if getattr(vision, "stem", "linear") == "conv":
+            stem = ConvStem(vision.num_channels, vision.hidden_size, vision.patch_size)
+            self.vision_model.embeddings.register_module("patch_embedding", stem)
 
     @classmethod
     def build(cls, config: ClipConfig) -> ClipBackbone:
@@ -136,7 +168,11 @@ class ClipBackbone(CLIPModel):
         return self.text_model.embeddings.position_embedding.num_embeddings
 
     def frame_vectors(self, pixels: Tensor) -> Tensor:
-        """One vector a frame: ``[videos, frames, width]`` of ``pixels`` ``[videos, frames, 3, height, width]``."""
+        """One vector a frame: ``[videos, frames, width]``.
+
+        Args:
+            pixels: ``[videos, frames, 3 * tubelet, height, width]``.
+        """
         pooled = self.vision_model(pixel_values=pixels.flatten(0, 1)).pooler_output
         return self.visual_projection(pooled).unflatten(0, pixels.shape[:2])
 
@@ -176,6 +212,23 @@ class ClipBackbone(CLIPModel):
 def _no_clip(source: str | Path, reason: str) -> IvcrError:
     hint = "name a folder with config.json and model.safetensors, or fetch it with `hf download`"
     return IvcrError(f"{source}: no CLIP here: {reason}", hint=hint)
+
+
+def load_tokenizer(source: str | Path) -> PreTrainedTokenizerBase:
+    """The tokenizer in a folder, or of a Hugging Face name that is in the local cache; it cuts long texts in front.
+
+    The end of a dialogue says what is wanted, so the beginning is what may be lost.
+
+    Raises:
+        IvcrError: there is none.
+    """
+    try:
+        tokenizer: Any = AutoTokenizer.from_pretrained(str(source), local_files_only=True)
+    except (OSError, ValueError, KeyError) as error:
+        raise IvcrError(f"{source}: no tokenizer here: {str(error).splitlines()[0]}") from None
+    tokenizer.truncation_side = "left"
+    assert isinstance(tokenizer, PreTrainedTokenizerBase)
+    return tokenizer
 
 
 def tokenize(tokenizer: PreTrainedTokenizerBase, texts: Sequence[str], longest: int) -> tuple[Tensor, Tensor]:

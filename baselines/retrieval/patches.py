@@ -16,7 +16,7 @@ class PatchEmbedding3d(nn.Module):
         side = flat.kernel_size[0]
         self.frames = frames
         self.conv2 = nn.Conv3d(
-            3, flat.out_channels, (3, side, side), stride=(1, side, side), padding=(1, 0, 0), bias=False
+            flat.in_channels, flat.out_channels, (3, side, side), stride=(1, side, side), padding=(1, 0, 0), bias=False
         )
         with torch.no_grad():
             self.conv2.weight.zero_()
@@ -34,8 +34,13 @@ class PatchEmbedding3d(nn.Module):
 
 
 def use_3d_patches(clip: ClipBackbone, frames: int) -> None:
-    """Exchange the patch embedding of ``clip``, which then takes films of exactly ``frames`` frames."""
+    """Exchange the patch embedding of ``clip``, which then takes films of exactly ``frames`` frames.
+
+    Raises:
+        ValueError: its patches are not linear.
+    """
     embeddings = clip.vision_model.embeddings
     flat = embeddings.patch_embedding
-    assert isinstance(flat, nn.Conv2d)
+    if not isinstance(flat, nn.Conv2d):
+        raise ValueError("3d patches start from linear ones, found a convolutional stem")
     embeddings.patch_embedding = PatchEmbedding3d(flat, frames)

@@ -52,7 +52,7 @@ class TMassConfig(XPoolConfig):
     def mini(cls, vocab_size: int, eos_token_id: int) -> TMassConfig:
         """For IVCR-Mini on a CPU; vectors of norm 1 would drown in noise from U(0, 1)."""
         clip = ClipConfig.mini(vocab_size, eos_token_id)
-        return cls(clip, frames=6, dropout=0.1, prior="normal", prior_std=0.05, trials=8)
+        return cls(clip, frames=12, dropout=0.1, prior="normal", prior_std=0.05, trials=8)
 
 
 class RadiusHead(nn.Module):

@@ -71,7 +71,7 @@ class Ts2NetConfig:
     def mini(cls, vocab_size: int, eos_token_id: int) -> Ts2NetConfig:
         """For IVCR-Mini on a CPU."""
         clip = ClipConfig.mini(vocab_size, eos_token_id)
-        return cls(clip, frames=6, words=77, layers=2, samples=100, scorer_std=0.1)
+        return cls(clip, frames=12, words=77, layers=2, samples=100, scorer_std=0.1)
 
 
 class TokenScorer(nn.Module):

@@ -166,7 +166,7 @@ class XPoolConfig:
     @classmethod
     def mini(cls, vocab_size: int, eos_token_id: int) -> XPoolConfig:
         """For IVCR-Mini on a CPU."""
-        return cls(ClipConfig.mini(vocab_size, eos_token_id), frames=6, dropout=0.1)
+        return cls(ClipConfig.mini(vocab_size, eos_token_id), frames=12, dropout=0.1)
 
 
 class ClipXPool(nn.Module):

@@ -62,7 +62,7 @@ def test_clip_has_the_published_size(config, expected):
 def test_mini_is_small_and_has_the_grid_of_patch32():
     with torch.device("meta"):
         mini, paper = (ClipBackbone.build(config) for config in (ClipConfig.mini(2000, 7), ClipConfig()))
-    assert sum(parameter.numel() for parameter in mini.parameters()) < 2.1e6
+    assert sum(parameter.numel() for parameter in mini.parameters()) < 2.3e6
     assert mini.vision_model.embeddings.num_patches == paper.vision_model.embeddings.num_patches == 49
 
 
