@@ -31,7 +31,7 @@ TS2-Net wraps the attention of two layers: ``attn.net.`` is read as ``attn.``, a
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -101,19 +101,28 @@ def convert_checkpoint(checkpoint: Mapping[str, Any], model: nn.Module) -> Conve
         IvcrError: an entry has another shape than the model's.
     """
     state = checkpoint.get("state_dict", checkpoint)
-    ignored = {name for name in state if _DEAD.search(name)}
-    alive = {name: value for name, value in state.items() if name not in ignored}
-    renamed = hugging_face_names(alive)
-    expected = model.state_dict()
-    ignored |= {name for name in _UNREAD if name in renamed and name not in expected}
+    expected = {name: tuple(tensor.shape) for name, tensor in model.state_dict().items()}
+    renamed = our_names(state, expected)
+    ignored = [name for name in state if _DEAD.search(name)]
+    ignored += [name for name in hugging_face_names(state) if name in _UNREAD and name not in expected]
     ours = {name: value for name, value in renamed.items() if name in expected}
     _check_shapes(ours, expected)
     return Conversion(
         {name: value.to(torch.float32).contiguous() for name, value in ours.items()},
         tuple(sorted(expected.keys() - renamed.keys())),
-        tuple(sorted(renamed.keys() - expected.keys() - ignored)),
+        tuple(sorted(renamed.keys() - expected.keys())),
         tuple(sorted(ignored)),
     )
+
+
+def our_names(state: Mapping[str, Tensor], expected: Collection[str]) -> dict[str, Tensor]:
+    """What a file of the authors holds, under our names, without what no model reads.
+
+    Args:
+        expected: names of the model.
+    """
+    renamed = hugging_face_names({name: value for name, value in state.items() if not _DEAD.search(name)})
+    return {name: value for name, value in renamed.items() if name in expected or name not in _UNREAD}
 
 
 def hugging_face_names(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
@@ -150,10 +159,10 @@ def _from_openai(name: str, value: Tensor) -> dict[str, Tensor]:
     return {name: value}
 
 
-def _check_shapes(found: Mapping[str, Tensor], expected: Mapping[str, Tensor]) -> None:
+def _check_shapes(found: Mapping[str, Tensor], expected: Mapping[str, tuple[int, ...]]) -> None:
     for name, value in found.items():
-        if value.shape != expected[name].shape:
+        if tuple(value.shape) != expected[name]:
             raise IvcrError(
-                f"{name}: found shape {tuple(value.shape)}, expected {tuple(expected[name].shape)}",
+                f"{name}: found shape {tuple(value.shape)}, expected {expected[name]}",
                 hint="the checkpoint belongs to another size or variant of the model",
             )

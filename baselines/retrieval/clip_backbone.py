@@ -74,7 +74,8 @@ class ClipConfig:
     @classmethod
     def of(cls, clip: ClipBackbone) -> ClipConfig:
         """The sizes of a backbone, whoever made it."""
-        text, vision = clip.config.text_config, clip.config.vision_config
+        text: Any = clip.config.text_config
+        vision: Any = clip.config.vision_config
         return cls(
             image_size=vision.image_size, patch_size=vision.patch_size, vision_width=vision.hidden_size,
             vision_layers=vision.num_hidden_layers, vision_heads=vision.num_attention_heads,
@@ -119,7 +120,7 @@ class ClipBackbone(CLIPModel):
 
     def __init__(self, config: CLIPConfig) -> None:
         super().__init__(config)
-        vision = config.vision_config
+        vision: Any = config.vision_config
         if getattr(vision, "stem", "linear") == "conv":
             stem = ConvStem(vision.num_channels, vision.hidden_size, vision.patch_size)
             self.vision_model.embeddings.register_module("patch_embedding", stem)

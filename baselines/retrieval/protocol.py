@@ -48,6 +48,10 @@ class Encoded:
         """The same on another device."""
         return Encoded(**{name: tensor.to(device) for name, tensor in self.tensors.items()})
 
+    def float(self) -> Encoded:
+        """The same with all numbers that are not whole in float32."""
+        return Encoded(**{name: t.float() if t.is_floating_point() else t for name, t in self.tensors.items()})
+
     @staticmethod
     def cat(parts: Sequence[Encoded]) -> Encoded:
         """One after another; all of one method, at least one."""

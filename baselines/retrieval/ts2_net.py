@@ -105,7 +105,7 @@ class TokenSelector(nn.Module):
 
     def forward(self, tokens: Tensor) -> Tensor:
         """``[frames, 1 + selected, width]`` of ``[frames, tokens, width]``."""
-        choice = self._choice(self.score_predictor(tokens)[:, 1:])
+        choice = self._choice(self.score_predictor(tokens)[:, 1:].float()).to(tokens.dtype)
         return torch.cat([tokens[:, :1], choice @ tokens[:, 1:]], 1)
 
     def _choice(self, scores: Tensor) -> Tensor:

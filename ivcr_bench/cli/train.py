@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from difflib import get_close_matches
+from functools import partial
 from importlib.metadata import entry_points
+from inspect import signature
 from pathlib import Path
 from typing import Protocol
 
@@ -19,7 +22,10 @@ class Trainer(Protocol):
     """What an entry point of the group ``ivcr_bench.trainers`` must be."""
 
     def __call__(self, dataset: Dataset, *, preset: str, out: Path, seed: int, resume: bool) -> Path:
-        """Train on the train split of ``dataset``; return the folder that holds the finished weights."""
+        """Train on the train split of ``dataset``; return the folder that holds the finished weights.
+
+        A trainer may have further keyword arguments ``backbone`` and ``query``, which the options of these names set.
+        """
         ...
 
 
@@ -30,22 +36,48 @@ class Trainer(Protocol):
 @click.option("--out", type=click.Path(path_type=Path), help="Where to train.  [default: runs/train-NAME-PRESET]")
 @click.option("--seed", default=0, show_default=True, help="Seed of initialisation, batches and dropout.")
 @click.option("--resume", is_flag=True, help="Go on from the last checkpoint in --out.")
-def command(name: str, preset: str, dataset_spec: str, out: Path | None, seed: int, resume: bool) -> None:
+@click.option("--backbone", help="Retrieval baselines: start from this folder, or cached Hugging Face name.")
+@click.option(
+    "--query",
+    type=click.Choice(["last", "concat", "rewrite"]),
+    help="Retrieval baselines: what of a dialogue is the query.  [default: the preset's]",
+)
+def command(
+    name: str,
+    preset: str,
+    dataset_spec: str,
+    out: Path | None,
+    seed: int,
+    resume: bool,
+    backbone: str | None,
+    query: str | None,
+) -> None:
     """Train the model NAME; checkpoints and logs go to --out, so that --resume can go on after a kill.
 
     \b
     Examples:
       ivcr-bench train interllava --preset mini
       ivcr-bench train interllava --preset mini --out runs/mine --resume
+      ivcr-bench train clip4clip --preset mini --query last
+      ivcr-bench train x_pool --preset paper --dataset DIR --backbone clip-vit-base-patch32/
+      torchrun --nproc-per-node 8 --no-python ivcr-bench train ts2_net --preset paper --dataset DIR
     """
     from ivcr_bench.data.catalog import open_dataset
 
-    trainer = find_trainer(name)
+    options = {option: value for option, value in (("backbone", backbone), ("query", query)) if value is not None}
+    trainer = _with_options(find_trainer(name), name, options)
     folder = out or Path("runs") / f"train-{name}-{preset}"
     if folder.is_dir() and any(folder.iterdir()) and not resume:
         raise IvcrError(f"{folder}: already holds a training run", hint="pass --resume, or another --out")
     weights = trainer(open_dataset(dataset_spec), preset=preset, out=folder, seed=seed, resume=resume)
     click.echo(f"Weights: {weights}")
+
+
+def _with_options(trainer: Callable[..., Path], name: str, options: dict[str, str]) -> Callable[..., Path]:
+    unknown = options.keys() - signature(trainer).parameters.keys()
+    if unknown:
+        raise IvcrError(f"trainer {name!r} has no option --{min(unknown)}")
+    return partial(trainer, **options) if options else trainer
 
 
 def find_trainer(name: str) -> Trainer:
