@@ -61,7 +61,7 @@ class RetrievalTraining:
 
 
 _MINI = RetrievalTraining(
-    films=16, queries=4, backbone_rate=3e-4, head_rate=1e-3, steps=600, weight_decay=0.05, frozen=(IMAGE_STEM,),
+    films=24, queries=3, backbone_rate=3e-4, head_rate=1e-3, steps=1000, weight_decay=0.05, frozen=(IMAGE_STEM,),
     jitter=True, shift=4, rate=2.0, half=True, dialogue_seeds=15, caption_share=0.25,
 )  # fmt: skip
 """The same for the four on CLIP, so that they differ in their method alone."""

@@ -1,6 +1,6 @@
 """Every registered retriever with every registered localiser, through whole dialogues.
 
-The five moment methods have untrained weights here: what is tested is that parts fit together, not what they know.
+Ten baselines have untrained weights here: what is tested is that parts fit together, not what they know.
 """
 
 import tomllib
@@ -11,10 +11,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from retrieval.retrieval_world import save_untrained
 
 from baselines.moment.features import SharedFeatures
 from baselines.moment.methods import METHODS
 from baselines.moment.weights import TrainedOn, save_weights
+from baselines.retrieval.methods import METHODS as RETRIEVERS
 from ivcr_bench.data.dataset import Dataset, DatasetCard, fingerprint
 from ivcr_bench.data.mini.encode import encode_film
 from ivcr_bench.replay.run import Settings, replay
@@ -100,6 +102,8 @@ def parts(entries, tmp_path_factory):
             config = method.sized(method.preset("mini"), features.video_width, features.text_width)
             save_weights(root / name, name, method.build(config), TrainedOn(features.fingerprint, "concat"))
             found[f"{name}:{root / name}"] = entry.load()(root / name)
+        elif entry.value.startswith("baselines.retrieval."):
+            found[f"{name}:{root / name}"] = entry.load()(save_untrained(root / name, name))
         else:
             found[name] = entry.load()()
     return found
@@ -124,7 +128,7 @@ def test_every_registered_part_takes_part(entries, parts):
     assert all(isinstance(part, System) for part in neither)
     assert names(parts) == {*entries, ORACLE}
     assert names(localisers) >= {*METHODS, ORACLE, "whole-film", "middle-third"}
-    assert names(retrievers) >= {"x_pool", "random", "mmn", ORACLE}
+    assert names(retrievers) >= {*RETRIEVERS, "interllava-stage1", "random", "mmn", ORACLE}
 
 
 def test_every_pair_plays_dialogues(dataset, parts, tmp_path, subtests):

@@ -19,7 +19,9 @@ from ivcr_bench.schema import Dialogue, Gold, Turn, Video
 FRAMES = {"a": 37, "b": 81, "c": 160, "d": 90, "e": 60}
 """At 8 a second: films of 4.625 to 20 s."""
 SPLITS = {"a": "train", "b": "train", "c": "train", "d": "val", "e": "val"}
-TOKENIZER = train_tokenizer(["find a film with a red star at night in snow by the sea / the same", "夜里的红色星星"], (), 130)
+TOKENIZER = train_tokenizer(
+    ["find a film with a red star at night in snow by the sea / the same", "夜里的红色星星"], (), 130
+)
 CLIP = ClipConfig(
     image_size=16, patch_size=4, vision_width=24, vision_layers=2, vision_heads=2, text_width=24, text_layers=2,
     text_heads=2, width=24, vocab_size=len(TOKENIZER), max_text=64, eos_token_id=TOKENIZER.eos_token_id,
@@ -80,5 +82,3 @@ def save_untrained(folder, name, policy="concat"):
 def change_config(folder, **changes):
     content = json.loads((folder / "config.json").read_text())
     (folder / "config.json").write_text(json.dumps(content | changes))
-
-

@@ -200,4 +200,7 @@ def test_two_processes_train_as_one(tmp_path):
     loss = pairs(**pair_batch([0, 1, 2, 3]))["loss"]
     loss.backward()
     gradients = {name: p.grad for name, p in pairs.named_parameters() if p.requires_grad}
-    mp.spawn(one_of_two, (tmp_path / "store", gradients | {"loss": loss.detach()}), nprocs=2)
+    # Forked, because a new process would import for longer than this takes.
+    mp.start_processes(
+        one_of_two, (tmp_path / "store", gradients | {"loss": loss.detach()}), nprocs=2, start_method="fork"
+    )
