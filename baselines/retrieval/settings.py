@@ -69,7 +69,7 @@ _MINI = RetrievalTraining(
 _PRESETS: Mapping[str, Mapping[str, RetrievalTraining]] = {
     "mini": {
         **dict.fromkeys(("clip4clip", "x_pool", "ts2_net", "t_mass"), _MINI),
-        "blip2": replace(_MINI, head_rate=3e-4, frozen=("blip2.vision_model", *BLIP2_UNUSED)),
+        "blip2": replace(_MINI, head_rate=3e-4, half=False, frozen=("blip2.vision_model", *BLIP2_UNUSED)),
     },
     # BertAdam at 1e-7 in float16 moves CLIP as AdamW at about 1e-6 in float32 does (X-Pool's rate).
     "paper": {
