@@ -127,7 +127,7 @@ class Resampler:
         digest = hashlib.blake2b(of_units.tobytes(), digest_size=16).digest()
         column = self._column_of.setdefault(digest, len(self._columns))
         if column == len(self._columns):
-            self._columns.append(of_units)
+            self._columns.append(of_units.copy())
         return column
 
     def _interval(self, cells: tuple[Cell, ...]) -> _Interval:
@@ -144,7 +144,9 @@ class Resampler:
     @cached_property
     def _drawn(self) -> Statistics:
         """The columns, summed over each resample; float64 ``[resamples, columns]``."""
-        return bootstrap_sums(np.column_stack(self._columns))
+        units = np.column_stack(self._columns)
+        self._columns.clear()
+        return bootstrap_sums(units)
 
 
 _Interval = tuple[float | None, float | None]
