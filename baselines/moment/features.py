@@ -6,8 +6,8 @@ differ in what they make of the same rows. Nothing of the first stage is trained
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -32,6 +32,8 @@ LONGEST_TEXT = 48
 """Tokens of a query; a longer dialogue loses its beginning."""
 FRAMES_AT_ONCE = 64
 TEXTS_AT_ONCE = 64
+SMALLEST_SCALE = 1e-4
+"""Added to deviations: a feature that never changes must not blow up."""
 
 
 @dataclass(frozen=True)
@@ -39,7 +41,7 @@ class FilmFeatures:
     """A film as a localiser sees it.
 
     Attributes:
-        rows: of norm 1, float32 ``[clips, video width]``.
+        rows: float32 ``[clips, video width]``.
         grid: when the clips are.
     """
 
@@ -48,11 +50,50 @@ class FilmFeatures:
     grid: ClipGrid
 
 
-class SharedFeatures:
-    """Encodes films, through the feature cache, and queries."""
+@dataclass(frozen=True)
+class Standard:
+    """Brings every feature to mean 0 and deviation 1 over the films and queries that a model is trained on.
 
-    def __init__(self, phase1: Phase1, cache: FeatureCache) -> None:
-        self.phase1, self.cache = phase1, cache
+    The first stage's frames all lie in one narrow cone: nearly nine tenths of a row are the same for every clip, and
+    without this step no method finds the rest.
+
+    Attributes:
+        video_mean, video_scale, text_mean, text_scale: ``[width]``.
+    """
+
+    video_mean: Tensor
+    video_scale: Tensor
+    text_mean: Tensor
+    text_scale: Tensor
+
+    @classmethod
+    def of(cls, films: Iterable[FilmFeatures], words: Iterable[Tensor]) -> Standard:
+        """Of features that were not standardised yet."""
+        video, text = torch.cat([film.rows for film in films]), torch.cat(list(words))
+        return cls(video.mean(0), video.std(0) + SMALLEST_SCALE, text.mean(0), text.std(0) + SMALLEST_SCALE)
+
+    def film(self, film: FilmFeatures) -> FilmFeatures:
+        """``film`` with its rows standardised."""
+        return replace(film, rows=(film.rows - self.video_mean) / self.video_scale)
+
+    def words(self, rows: Tensor) -> Tensor:
+        """Rows of a query, standardised."""
+        return (rows - self.text_mean) / self.text_scale
+
+
+class SharedFeatures:
+    """Encodes films, through the feature cache, and queries.
+
+    Args:
+        standard: what features are brought to; left as the first stage gives them, of norm 1, if omitted.
+    """
+
+    def __init__(self, phase1: Phase1, cache: FeatureCache, standard: Standard | None = None) -> None:
+        self.phase1, self.cache, self.standard = phase1, cache, standard
+
+    def standardised(self, standard: Standard) -> SharedFeatures:
+        """The same encoders, whose features are then brought to ``standard``."""
+        return SharedFeatures(self.phase1, self.cache, standard)
 
     @classmethod
     def shipped(cls) -> SharedFeatures:
@@ -61,7 +102,7 @@ class SharedFeatures:
 
     @property
     def fingerprint(self) -> str:
-        """Differs when features do."""
+        """Differs when the encoders, or what they encode, do."""
         return f"{self.phase1.fingerprint}-rate-{RATE:g}-pooled-{POOLED}-text-{LONGEST_TEXT}"
 
     @property
@@ -72,7 +113,7 @@ class SharedFeatures:
     @property
     def text_width(self) -> int:
         """Of the rows of a query."""
-        return self.phase1.config.blip2.width
+        return self.phase1.config.blip2.shared_width
 
     def films(self, corpus: Corpus) -> dict[str, FilmFeatures]:
         """Every film of ``corpus``, by id."""
@@ -91,17 +132,23 @@ class SharedFeatures:
         # A last clip of fewer frames is the mean of those.
         rows = torch.stack([clip.mean(0) for clip in frames.split(POOLED)])
         grid = ClipGrid.at_rate(len(rows), RATE / POOLED, corpus.by_id[video_id].duration)
-        return FilmFeatures(video_id, normalise_rows(rows), grid)
+        film = FilmFeatures(video_id, normalise_rows(rows), grid)
+        return film if self.standard is None else self.standard.film(film)
 
     @torch.inference_mode()
     def words(self, texts: Sequence[str]) -> list[Tensor]:
-        """The states of the text tower: ``[tokens, text width]`` for each text, the first of them [CLS]."""
+        """A row for each token of each text: ``[tokens, text width]``, in the space of the films' rows.
+
+        They are projected states of the text tower. [CLS], which stands for the whole text, comes last, where a
+        recurrent network looks.
+        """
         found: list[Tensor] = []
         for start in range(0, len(texts), TEXTS_AT_ONCE):
             ids, mask = encode_texts(self.phase1.tokenizer, texts[start : start + TEXTS_AT_ONCE], LONGEST_TEXT)
-            states = self.phase1.retriever.text_tower.states(ids, mask)
-            found += [rows[:length] for rows, length in zip(states, mask.sum(1).tolist(), strict=True)]
-        return found
+            tower = self.phase1.retriever.text_tower
+            rows = normalise_rows(tower.text_projection(tower.states(ids, mask)))
+            found += [text[:length].roll(-1, 0) for text, length in zip(rows, mask.sum(1).tolist(), strict=True)]
+        return found if self.standard is None else [self.standard.words(rows) for rows in found]
 
     @torch.inference_mode()
     def _encode(self, path: Path) -> Mapping[str, NDArray[np.float16]]:

@@ -37,10 +37,11 @@ class MomentSystem:
 
     def __init__(self, weights: Path, features: SharedFeatures | None = None) -> None:
         loaded = load_weights(Path(weights))
-        self.features = features or SharedFeatures.shipped()
-        if loaded.trained_on.features != self.features.fingerprint:
-            wanted, found = loaded.trained_on.features, self.features.fingerprint
+        encoders = features or SharedFeatures.shipped()
+        if loaded.trained_on.features != encoders.fingerprint:
+            wanted, found = loaded.trained_on.features, encoders.fingerprint
             raise IvcrError(f"{weights}: trained on features {wanted}, found {found}")
+        self.features = encoders.standardised(loaded.standard)
         self.name, self.model, self.fingerprint = loaded.method, loaded.model, loaded.fingerprint
         self._method, self._policy = method_named(loaded.method), loaded.trained_on.policy
 

@@ -3,6 +3,7 @@
 ```
 config.json          which method, its sizes, and what its queries and features are
 model.safetensors    float16
+standard.safetensors what features are brought to (`baselines.moment.features.Standard`)
 README.md            the card
 ```
 """
@@ -20,6 +21,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import nn
 
+from baselines.moment.features import Standard
 from baselines.moment.methods import METHODS
 from baselines.moment.training_data import QueryPolicy
 from ivcr_bench.errors import IvcrError
@@ -50,10 +52,11 @@ class MomentWeights:
     method: str
     model: nn.Module
     trained_on: TrainedOn
+    standard: Standard
     fingerprint: str
 
 
-def save_weights(folder: Path, method: str, model: nn.Module, trained_on: TrainedOn) -> None:
+def save_weights(folder: Path, method: str, model: nn.Module, trained_on: TrainedOn, standard: Standard) -> None:
     """Write ``model``, which has a ``config``, into ``folder``; the card is written by whoever knows the training."""
     folder.mkdir(parents=True, exist_ok=True)
     state = {
@@ -61,6 +64,7 @@ def save_weights(folder: Path, method: str, model: nn.Module, trained_on: Traine
         for name, tensor in model.state_dict().items()
     }
     save_file(state, folder / "model.safetensors")
+    save_file({name: tensor.contiguous() for name, tensor in vars(standard).items()}, folder / "standard.safetensors")
     sizes: Any = model.config
     content = {"method": method, "model": asdict(sizes), "trained_on": asdict(trained_on)}
     (folder / "config.json").write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
@@ -79,14 +83,15 @@ def load_weights(folder: Path) -> MomentWeights:
         state = load_file(folder / "model.safetensors")
         model.load_state_dict({k: v.float() if v.dtype == torch.float16 else v for k, v in state.items()})
         trained_on = TrainedOn(**content["trained_on"])
+        standard = Standard(**load_file(folder / "standard.safetensors"))
     except (OSError, ValueError, KeyError, TypeError, SafetensorError, RuntimeError) as error:
         raise IvcrError(f"{folder}: not the weights folder of a moment model: {error}") from None
     model.eval().requires_grad_(False)
-    return MomentWeights(content["method"], model, trained_on, _fingerprint(folder))
+    return MomentWeights(content["method"], model, trained_on, standard, _fingerprint(folder))
 
 
 def _fingerprint(folder: Path) -> str:
     digest = hashlib.sha256()
-    for name in ("config.json", "model.safetensors"):
+    for name in ("config.json", "model.safetensors", "standard.safetensors"):
         digest.update((folder / name).read_bytes())
     return digest.hexdigest()[:16]
