@@ -6,9 +6,9 @@ An answer is one query about one film, as in a run, from the features of both to
 the film is not part of it, that is paid once, whatever the method. Models have the sizes of the `mini` presets and
 random weights. One thread; times are the processor's, the best of the runs. "MiB" is what the process grows by at most
 during an answer (Linux only), "model" what the parameters take. The arithmetic is that of matrix products,
-convolutions and attention, two operations a multiply-add (2D-TAN's LSTM over the words, under 0.2 %, is left out); its own
-time is what it would take at the speed of one matrix product of the shape that the method's layers have, measured in
-the same run.
+convolutions and attention, two operations a multiply-add (2D-TAN's LSTM over the words, under 0.2 %, is left out); its
+own time is what it would take at the speed of one matrix product of the shape that the method's layers have, measured
+in the same run.
 
 Clips are those of the shared features. 2D-TAN and MMN resample any film to the same number of clips, so that their
 cost, which grows with its square, does not depend on the film; but how long a clip is does.
