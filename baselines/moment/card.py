@@ -25,7 +25,7 @@ def write_card(folder: Path, plan: Plan, dataset: DatasetCard, minutes: float, f
     reached = ", ".join(f"{name} {100 * value:.1f} %" for name, value in figures.items())
     text = f"""# {method_named(plan.method).title}, preset `{plan.preset}`
 
-A moment localiser, trained from scratch; models and departures: `docs/moment.md`.
+A moment localiser, trained from scratch; models and departures: `docs/moments.md`.
 
 | | |
 | --- | --- |
