@@ -10,12 +10,12 @@ import torch
 from torch import Tensor
 
 from baselines.moment.methods import method_named
+from baselines.moment.weights import FOREIGN_FEATURES
 from ivcr_bench.checkpoints import Conversion
 from ivcr_bench.errors import IvcrError
 
 HOLDERS = ("model", "state_dict", "model_state_dict")
 """Under which of these a checkpoint keeps the model, beside the optimiser and the like."""
-FOREIGN_FEATURES = "the authors'"
 
 
 def convert(name: str, checkpoint: Mapping[str, Any], preset: str) -> Conversion:

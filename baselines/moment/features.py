@@ -72,6 +72,12 @@ class Standard:
         video, text = torch.cat([film.rows for film in films]), torch.cat(list(words))
         return cls(video.mean(0), video.std(0) + SMALLEST_SCALE, text.mean(0), text.std(0) + SMALLEST_SCALE)
 
+    @classmethod
+    def none(cls, video_width: int, text_width: int) -> Standard:
+        """Leaves features as they are."""
+        video, text = torch.zeros(video_width), torch.zeros(text_width)
+        return cls(video, video + 1, text, text + 1)
+
     def film(self, film: FilmFeatures) -> FilmFeatures:
         """``film`` with its rows standardised."""
         return replace(film, rows=(film.rows - self.video_mean) / self.video_scale)

@@ -26,6 +26,9 @@ from baselines.moment.methods import METHODS
 from baselines.moment.training_data import QueryPolicy
 from ivcr_bench.errors import IvcrError
 
+FOREIGN_FEATURES = "the authors'"
+"""Stands for the features of a converted checkpoint, which are not ours to make."""
+
 
 @dataclass(frozen=True)
 class TrainedOn:
@@ -83,15 +86,23 @@ def load_weights(folder: Path) -> MomentWeights:
         state = load_file(folder / "model.safetensors")
         model.load_state_dict({k: v.float() if v.dtype == torch.float16 else v for k, v in state.items()})
         trained_on = TrainedOn(**content["trained_on"])
-        standard = Standard(**load_file(folder / "standard.safetensors"))
+        standard = _standard(folder, trained_on, model)
     except (OSError, ValueError, KeyError, TypeError, SafetensorError, RuntimeError) as error:
         raise IvcrError(f"{folder}: not the weights folder of a moment model: {error}") from None
     model.eval().requires_grad_(False)
     return MomentWeights(content["method"], model, trained_on, standard, _fingerprint(folder))
 
 
+def _standard(folder: Path, trained_on: TrainedOn, model: nn.Module) -> Standard:
+    if trained_on.features == FOREIGN_FEATURES:
+        sizes: Any = model.config
+        return Standard.none(sizes.video_width, sizes.text_width)
+    return Standard(**load_file(folder / "standard.safetensors"))
+
+
 def _fingerprint(folder: Path) -> str:
     digest = hashlib.sha256()
-    for name in ("config.json", "model.safetensors", "standard.safetensors"):
-        digest.update((folder / name).read_bytes())
+    for path in sorted([*folder.glob("*.json"), *folder.glob("*.safetensors")]):
+        digest.update(path.name.encode())
+        digest.update(path.read_bytes())
     return digest.hexdigest()[:16]

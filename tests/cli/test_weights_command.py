@@ -8,7 +8,9 @@ import torch
 from click.testing import CliRunner
 from safetensors.torch import load_file, save_file
 
+from baselines.moment.localiser import MomentSystem
 from baselines.moment.methods import METHODS
+from baselines.moment.weights import load_weights
 from ivcr_bench import checkpoints
 from ivcr_bench.cli.main import cli, main
 from ivcr_bench.errors import IvcrError
@@ -35,7 +37,12 @@ def test_a_checkpoint_becomes_a_weights_folder(name, tmp_path):
     found = load_file(tmp_path / "out" / "model.safetensors")
     assert found.keys() == state.keys()
     assert all(torch.equal(found[key], tensor) for key, tensor in state.items())
-    assert f'"method": "{name}"' in (tmp_path / "out" / "config.json").read_text()
+    loaded = load_weights(tmp_path / "out")
+    assert loaded.method == name
+    rows = torch.rand(3, METHODS[name].presets["mini"].text_width)
+    assert torch.equal(loaded.standard.words(rows), rows)
+    with pytest.raises(IvcrError, match="trained on features the authors'"):
+        MomentSystem(tmp_path / "out")
 
 
 def test_settings_of_a_command_line_are_plain_data(tmp_path):
