@@ -1,7 +1,8 @@
 """What all moment-retrieval baselines see of films and queries: the features of InterLLaVA's shipped first stage.
 
-A film is a row for each second, a query a row for each of its last tokens, whatever the method, so that methods
-differ in what they make of the same rows. Nothing of the first stage is trained further.
+A film is a row for each second. A query is a row for each token of the utterance to answer, after a row for each
+earlier utterance of its dialogue as a whole. That is so for every method: they differ in what they make of the same
+rows. Nothing of the first stage is trained further.
 """
 
 from __future__ import annotations
@@ -29,7 +30,9 @@ RATE = 2.0
 POOLED = 2
 """How many of them are averaged to a clip, which is what a method sees: it halves the cost, moments last seconds."""
 LONGEST_TEXT = 48
-"""Tokens of a query; a longer dialogue loses its beginning."""
+"""Tokens of an utterance; a longer one loses its beginning."""
+TURNS = "\n"
+"""Between the utterances that a query is made of."""
 FRAMES_AT_ONCE = 64
 TEXTS_AT_ONCE = 64
 SMALLEST_SCALE = 1e-4
@@ -109,7 +112,7 @@ class SharedFeatures:
     @property
     def fingerprint(self) -> str:
         """Differs when the encoders, or what they encode, do."""
-        return f"{self.phase1.fingerprint}-rate-{RATE:g}-pooled-{POOLED}-text-{LONGEST_TEXT}"
+        return f"{self.phase1.fingerprint}-rate-{RATE:g}-pooled-{POOLED}-turns-{LONGEST_TEXT}"
 
     @property
     def video_width(self) -> int:
@@ -118,8 +121,8 @@ class SharedFeatures:
 
     @property
     def text_width(self) -> int:
-        """Of the rows of a query."""
-        return self.phase1.config.blip2.shared_width
+        """Of the rows of a query: those of a film, and whether the row is of the utterance to answer."""
+        return self.phase1.config.blip2.shared_width + 1
 
     def films(self, corpus: Corpus) -> dict[str, FilmFeatures]:
         """Every film of ``corpus``, by id."""
@@ -141,20 +144,30 @@ class SharedFeatures:
         film = FilmFeatures(video_id, normalise_rows(rows), grid)
         return film if self.standard is None else self.standard.film(film)
 
-    @torch.inference_mode()
     def words(self, texts: Sequence[str]) -> list[Tensor]:
-        """A row for each token of each text: ``[tokens, text width]``, in the space of the films' rows.
+        """The rows of each query: ``[rows, text width]``, but for the last column in the space of the films' rows.
 
-        They are projected states of the text tower. [CLS], which stands for the whole text, comes last, where a
-        recurrent network looks.
+        Each utterance is read by itself, since read together they blur: the text tower was trained to find the film
+        that a dialogue is about, not the moment that its last utterance is about.
+
+        Args:
+            texts: utterances with `TURNS` between them, the one to answer last.
         """
+        dialogues = [text.split(TURNS) for text in texts]
+        rows = iter(self._utterances([utterance for dialogue in dialogues for utterance in dialogue]))
+        found = [_query([next(rows) for _ in dialogue]) for dialogue in dialogues]
+        return found if self.standard is None else [self.standard.words(query) for query in found]
+
+    @torch.inference_mode()
+    def _utterances(self, texts: Sequence[str]) -> list[Tensor]:
+        """Projected states of the text tower, of norm 1: ``[tokens, shared width]`` for each text, [CLS] first."""
         found: list[Tensor] = []
+        tower = self.phase1.retriever.text_tower
         for start in range(0, len(texts), TEXTS_AT_ONCE):
             ids, mask = encode_texts(self.phase1.tokenizer, texts[start : start + TEXTS_AT_ONCE], LONGEST_TEXT)
-            tower = self.phase1.retriever.text_tower
             rows = normalise_rows(tower.text_projection(tower.states(ids, mask)))
-            found += [text[:length].roll(-1, 0) for text, length in zip(rows, mask.sum(1).tolist(), strict=True)]
-        return found if self.standard is None else [self.standard.words(rows) for rows in found]
+            found += [text[:length] for text, length in zip(rows, mask.sum(1).tolist(), strict=True)]
+        return found
 
     @torch.inference_mode()
     def _encode(self, path: Path) -> Mapping[str, NDArray[np.float16]]:
@@ -166,3 +179,12 @@ class SharedFeatures:
     def _encode_frames(self, pixels: Tensor) -> Tensor:
         """Rows of some tubelets."""
         return self.phase1.single_frame_vectors(self.phase1.blip2.encode_frames(pixels.unsqueeze(1)))
+
+
+def _query(utterances: Sequence[Tensor]) -> Tensor:
+    """[CLS] of each earlier utterance, then all tokens of the last one, its [CLS] where a recurrent network looks."""
+    *earlier, last = utterances
+    rows = torch.cat([*(utterance[:1] for utterance in earlier), last.roll(-1, 0)])
+    is_last = torch.ones(len(rows), 1)
+    is_last[: len(earlier)] = 0
+    return torch.cat([rows, is_last], 1)

@@ -98,12 +98,16 @@ class CorpusSearch(MomentSystem):
         ]
         self._index = Joint(torch.cat([part.contrastive for part in parts]), torch.cat([part.iou for part in parts]))
 
-    @torch.inference_mode()
     def rank(self, requests: Sequence[Request]) -> np.ndarray:
         """Cosine of each film's best moment: float32 ``[requests, films]`` in corpus order."""
-        return film_scores(
-            self._mmn.encode_texts(*pad(self.features.words(self._texts(requests)))), self._index
-        ).numpy()
+        scores = [self._scores(text) for text in self._texts(requests)]
+        return np.stack(scores) if scores else np.zeros((0, len(self.films)), np.float32)
+
+    @torch.inference_mode()
+    def _scores(self, text: str) -> np.ndarray:
+        """One query at a time, as in `localise`."""
+        words = self._mmn.encode_texts(*pad(self.features.words([text])))
+        return film_scores(words, self._index)[0].numpy()
 
 
 def two_d_tan(weights: Path | None = None) -> MomentSystem:

@@ -17,13 +17,15 @@ def dialogue(split="train"):
 
 
 def test_the_query_of_a_dialogue():
-    assert query_text(["hello", "a red star"], "when", "concat") == "hello / a red star / when"
+    assert query_text(["hello", "a red star"], "when", "concat") == "hello\na red star\nwhen"
     assert query_text(["hello", "a red star"], "when", "last") == "when"
     assert query_text([], "when", "concat") == "when"
+    # What a user types cannot pass for two utterances.
+    assert query_text(["a\nb"], "c\nd", "concat") == "a b\nc d"
 
 
 @pytest.mark.parametrize(
-    ("policy", "text"), [("last", "when does it fall"), ("concat", "hello / a red star / when does it fall")]
+    ("policy", "text"), [("last", "when does it fall"), ("concat", "hello\na red star\nwhen does it fall")]
 )
 def test_moment_turns_are_the_queries(policy, text):
     assert moment_queries([dialogue()], policy) == [("a", text, ((1.0, 2.0), (5.0, 7.5)))]
