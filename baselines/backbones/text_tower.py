@@ -39,7 +39,10 @@ class TextTower(nn.Module):
 
     def forward(self, input_ids: Tensor, mask: Tensor) -> Tensor:
         """Normalised vectors ``[texts, shared_width]`` of ids ``[texts, length]``; the first is [CLS]."""
-        hidden = self.qformer(
+        return F.normalize(self.text_projection(self.states(input_ids, mask)[:, 0]), dim=-1)
+
+    def states(self, input_ids: Tensor, mask: Tensor) -> Tensor:
+        """A state for each token: ``[texts, length, width]``; see `forward`."""
+        return self.qformer(
             query_embeds=self.embeddings(input_ids=input_ids), query_length=0, attention_mask=mask
         ).last_hidden_state
-        return F.normalize(self.text_projection(hidden[:, 0]), dim=-1)

@@ -23,6 +23,7 @@ COMMANDS = {
     "systems": "List the systems that --system accepts.",
     "table": "Lay reports below the paper's tables.",
     "train": "Train a model of this repository.",
+    "weights": "Make others' checkpoints usable here.",
 }
 """Subcommand -> its one-line help; subcommand NAME lives in ``ivcr_bench.cli.NAME`` as ``command``, ``import`` in ``import_``."""
 
