@@ -24,7 +24,7 @@ COMMANDS = {
     "table": "Lay reports below the paper's tables.",
     "train": "Train a model of this repository.",
 }
-"""Subcommand -> its one-line help; subcommand NAME is ``command`` in ``ivcr_bench.cli.NAME``, ``import`` in ``import_``."""
+"""Subcommand -> its one-line help; NAME is ``command`` in ``ivcr_bench.cli.NAME``, ``import`` in ``import_``."""
 
 
 class LazyGroup(click.Group):
