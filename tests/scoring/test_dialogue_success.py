@@ -1,7 +1,6 @@
 from hand_made import chat_turn, dataset, dialogue, located, moment_turn, ranked, said, score, submission, video_turn
 
 
-
 def success(talks, *answers):
     return score(dataset(*talks), "test", submission(*answers)).overall["none"]["dialogue success"]
 
