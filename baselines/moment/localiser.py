@@ -111,8 +111,8 @@ class CorpusSearch(MomentSystem):
 
 
 def two_d_tan(weights: Path | None = None) -> MomentSystem:
-    """The localiser ``2d-tan``, with the shipped ``mini`` weights by default."""
-    return MomentSystem(weights or SHIPPED / "2d-tan-mini")
+    """The localiser ``2d_tan``, with the shipped ``mini`` weights by default."""
+    return MomentSystem(weights or SHIPPED / "2d_tan-mini")
 
 
 def mmn(weights: Path | None = None) -> CorpusSearch:
@@ -131,5 +131,5 @@ def momentdiff(weights: Path | None = None) -> MomentSystem:
 
 
 def cg_detr(weights: Path | None = None) -> MomentSystem:
-    """The localiser ``cg-detr``, with the shipped ``mini`` weights by default."""
-    return MomentSystem(weights or SHIPPED / "cg-detr-mini")
+    """The localiser ``cg_detr``, with the shipped ``mini`` weights by default."""
+    return MomentSystem(weights or SHIPPED / "cg_detr-mini")

@@ -39,13 +39,13 @@ class MomentTraining:
 
 
 _MINI: Mapping[str, MomentTraining] = {
-    "2d-tan": MomentTraining(steps=1250, learning_rate=1e-3, largest_gradient=10.0, weight_decay=0.0, half=True),
+    "2d_tan": MomentTraining(steps=1250, learning_rate=1e-3, largest_gradient=10.0, weight_decay=0.0, half=True),
     "mmn": MomentTraining(
         steps=1500, learning_rate=1e-3, films=12, queries=6, largest_gradient=5.0, weight_decay=1e-5, half=True
     ),
     "umt": MomentTraining(steps=3000, learning_rate=1e-3),
     "momentdiff": MomentTraining(steps=5000, learning_rate=1e-3, largest_gradient=0.1),
-    "cg-detr": MomentTraining(steps=3000, learning_rate=1e-3, largest_gradient=0.1),
+    "cg_detr": MomentTraining(steps=3000, learning_rate=1e-3, largest_gradient=0.1),
 }
 
 

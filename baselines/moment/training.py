@@ -1,4 +1,4 @@
-"""`ivcr-bench train cg-detr` and the other four: one training, whatever the method."""
+"""`ivcr-bench train cg_detr` and the other four: one training, whatever the method."""
 
 from __future__ import annotations
 
@@ -223,8 +223,8 @@ def _arguments(training: MomentTraining, out: Path, seed: int) -> TrainingArgume
 
 
 def train_2d_tan(dataset: Dataset, *, preset: str, out: Path, seed: int, resume: bool) -> Path:
-    """The trainer ``2d-tan``."""
-    return train_method("2d-tan", dataset, preset=preset, out=out, seed=seed, resume=resume)
+    """The trainer ``2d_tan``."""
+    return train_method("2d_tan", dataset, preset=preset, out=out, seed=seed, resume=resume)
 
 
 def train_mmn(dataset: Dataset, *, preset: str, out: Path, seed: int, resume: bool) -> Path:
@@ -243,5 +243,5 @@ def train_momentdiff(dataset: Dataset, *, preset: str, out: Path, seed: int, res
 
 
 def train_cg_detr(dataset: Dataset, *, preset: str, out: Path, seed: int, resume: bool) -> Path:
-    """The trainer ``cg-detr``."""
-    return train_method("cg-detr", dataset, preset=preset, out=out, seed=seed, resume=resume)
+    """The trainer ``cg_detr``."""
+    return train_method("cg_detr", dataset, preset=preset, out=out, seed=seed, resume=resume)

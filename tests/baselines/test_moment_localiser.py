@@ -163,8 +163,8 @@ def test_mmn_plays_both_parts(weights, features, corpus):
 
 
 def test_only_mmn_searches(weights, features):
-    with pytest.raises(IvcrError, match="found 2d-tan, expected mmn"):
-        CorpusSearch(weights / "2d-tan", features)
+    with pytest.raises(IvcrError, match="found 2d_tan, expected mmn"):
+        CorpusSearch(weights / "2d_tan", features)
 
 
 def test_weights_of_other_features_are_refused(weights, features, tmp_path):

@@ -26,13 +26,13 @@ WIDTH = 16
 SMALL_MAP = {"width": 32, "rows": 32, "clips": 16, "scales": (8, 4), "kernel": 3, "layers": 2}
 DETR = {"width": 32, "heads": 2, "mlp": 64, "dropout": 0.0, "input_dropout": 0.0}
 SMALL = {
-    "2d-tan": SMALL_MAP,
+    "2d_tan": SMALL_MAP,
     "mmn": {**SMALL_MAP, "joint": 32},
     "umt": {"width": 32, "heads": 2, "decoder_layers": 1, "dropout": 0.0, "input_dropout": 0.0, "text_dropout": 0.0},
     "momentdiff": {**DETR, "steps": 4},
-    "cg-detr": DETR,
+    "cg_detr": DETR,
 }
-STEPS = {"mmn": 80, "umt": 200, "cg-detr": 150}
+STEPS = {"mmn": 80, "umt": 200, "cg_detr": 150}
 """Of the three that learn fastest; the other two have such a test with their model."""
 
 
@@ -98,7 +98,7 @@ def test_training_resumes_to_the_same_bytes(name, tmp_path):
 
 
 def test_a_batch_depends_on_seed_and_step_only():
-    method, _ = small("cg-detr")
+    method, _ = small("cg_detr")
     first, other = (QueryBatches(method, ten_films(), settings(9, films=4, queries=2), seed=s) for s in (0, 1))
     a, b, c, d = (x["batch"] for x in (first[1], first[1], first[2], other[1]))
     assert torch.equal(a.clips.video, b.clips.video)

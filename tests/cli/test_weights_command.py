@@ -51,13 +51,13 @@ def test_settings_of_a_command_line_are_plain_data(tmp_path):
 
 
 def test_what_does_not_fit_is_listed_and_nothing_is_written(tmp_path):
-    state = state_of("cg-detr")
+    state = state_of("cg_detr")
     first, second, *_ = sorted(state)
     del state[first]
     state[second] = torch.zeros(3, 5)
     state["surplus"] = torch.zeros(1)
     save_file(state, tmp_path / "best.safetensors")
-    result = convert("cg-detr", tmp_path / "best.safetensors", "--preset", "mini", "--out", tmp_path / "out")
+    result = convert("cg_detr", tmp_path / "best.safetensors", "--preset", "mini", "--out", tmp_path / "out")
     assert isinstance(result.exception, IvcrError)
     assert "2 of the" in str(result.exception)
     assert f"missing: {first}" in result.output
