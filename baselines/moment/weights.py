@@ -77,8 +77,13 @@ def load_weights(folder: Path) -> MomentWeights:
     """Read a weights folder.
 
     Raises:
-        IvcrError: a file is missing, truncated, or belongs to another model.
+        IvcrError: the folder or a file is missing, truncated, or belongs to another model.
     """
+    if not folder.is_dir():
+        raise IvcrError(
+            f"{folder}: no such weights folder",
+            hint="'ivcr-bench train NAME --preset mini' makes one, and NAME:FOLDER names it",
+        )
     try:
         content = json.loads((folder / "config.json").read_text(encoding="utf-8"))
         method = METHODS[content["method"]]
