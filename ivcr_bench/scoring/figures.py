@@ -136,9 +136,7 @@ class Resampler:
         key = tuple((cell.metric.value, cell.columns) for cell in cells)
         if key not in self._intervals:
             values = [cell.metric.value(self._drawn[:, cell.columns]) for cell in cells]
-            ends = percentile_interval(values[0] - sum(values[1:], np.zeros(1)))
-            low, high = (None if math.isnan(end) else round(float(end), DIGITS) for end in ends)
-            self._intervals[key] = low, high
+            self._intervals[key] = interval_ends(values[0] - sum(values[1:], np.zeros(1)))
         return self._intervals[key]
 
     @cached_property
@@ -147,6 +145,12 @@ class Resampler:
         units = np.column_stack(self._columns)
         self._columns.clear()
         return bootstrap_sums(units)
+
+
+def interval_ends(resampled: NDArray[np.float64]) -> _Interval:
+    """The 95 % interval of values ``[resamples]``, rounded to `DIGITS`; ``None`` where there is none."""
+    low, high = (None if math.isnan(end) else round(float(end), DIGITS) for end in percentile_interval(resampled))
+    return low, high
 
 
 _Interval = tuple[float | None, float | None]
