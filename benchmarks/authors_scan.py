@@ -2,8 +2,8 @@
 
 ``metrics/eval.py`` of ivcr200k/ivcr200k.github.io joins each query to the results by its text: it walks the results
 until one has the same question. That is written anew here, faults included (`ivcr_bench.scoring.official` names them).
-FOLDER is one of `benchmarks/score_world.py`; it is first put into the authors' two formats. Prints JSON: processor and
-wall seconds of reading those, and of the scan.
+FOLDER is one of `benchmarks/score_world.py`; it is first put into the authors' two formats. Prints JSON: the
+processor's seconds of reading those, and of the scan.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """What `benchmarks/score.py` measures, each in a process of its own: python benchmarks/score_phases.py PHASE FOLDER
 
-Prints JSON: processor and wall seconds of each lap.
+Prints JSON: the processor's seconds of each lap.
 """
 
 from __future__ import annotations
@@ -27,16 +27,15 @@ from ivcr_bench.submission import Faults, open_submission, read_submission
 
 
 class Laps:
-    """Seconds since the last lap, by name: (processor's, wall)."""
+    """The processor's seconds since the last lap ended, by name."""
 
     def __init__(self) -> None:
-        self.seconds: dict[str, tuple[float, float]] = {}
-        self._last = time.process_time(), time.perf_counter()
+        self.seconds: dict[str, float] = {}
+        self._last = time.process_time()
 
     def end(self, name: str) -> None:
-        now = time.process_time(), time.perf_counter()
-        self.seconds[name] = now[0] - self._last[0], now[1] - self._last[1]
-        self._last = time.process_time(), time.perf_counter()
+        self.seconds[name] = time.process_time() - self._last
+        self._last = time.process_time()
 
 
 def decode_and_keep(folder: Path) -> Laps:

@@ -71,6 +71,19 @@ def decode_line(line: bytes, decoder: msgspec.json.Decoder[T], path: str | Path,
     raise IvcrError(f"{path}:{number}: {fault.message}; line starts {excerpt(line)}", hint=fault.hint)
 
 
+def decode_canonical(line: bytes, decoder: msgspec.json.Decoder[T], path: str | Path, number: int) -> tuple[T, bytes]:
+    """Decode one line; return it as `encode_line` writes it, too. A line that is so already repeats no key."""
+    try:
+        record = decoder.decode(line)
+        canonical = encode_line(record)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        canonical = b""
+    if canonical[:-1] != line:
+        record = decode_line(line, decoder, path, number)
+        canonical = encode_line(record)
+    return record, canonical
+
+
 def iter_lines(path: str | Path) -> Iterator[tuple[int, bytes]]:
     """Yield ``(line number, line)`` for each line that is not blank, without the white space around it.
 

@@ -30,8 +30,11 @@ def repeated_key(line: bytes, record: msgspec.Struct) -> str | None:
     'start'
     """
     shape = _shape(type(record))
-    colons = line.count(b":")
-    if colons == shape.keys_of(record) or (shape.omits_defaults and colons == _colons_written(record, line)):
+    colons, keys = line.count(b":"), shape.keys_of(record)
+    if colons == keys:
+        return None
+    spelled = shape.defaults_in(line, record, most=colons - keys)
+    if colons == keys + spelled or (shape.omits_defaults and colons == _colons_written(record, line) + spelled):
         return None
     return _parse_again(line)
 
@@ -52,9 +55,26 @@ class _Shape:
         self.optional = [(i, f.default) for i, f in enumerate(fields) if f.default is not msgspec.NODEFAULT]
         found = [(index, _struct_in(inspect.type_info(field.type))) for index, field in enumerate(fields)]
         self.parts = [(index, _shape(part)) for index, part in found if part is not None]
+        inner = {name for _, part in self.parts for name in part.names}
+        self.names: set[str] = inner | {field.encode_name for field in fields}
+        self.spelled = [
+            (index, field.default, f'"{field.encode_name}":'.encode())
+            for index, field in enumerate(fields)
+            if field.default is not msgspec.NODEFAULT and field.encode_name not in inner
+        ]
         self.omits_defaults: bool = kind.__struct_config__.omit_defaults and all(
             s.omits_defaults for _, s in self.parts
         )
+
+    def defaults_in(self, line: bytes, record: msgspec.Struct, most: int) -> int:
+        """How many fields ``line`` spells out although they are at their default; stops looking at ``most``."""
+        values = structs.astuple(record)
+        count = 0
+        for index, default, key in self.spelled:
+            if count == most:
+                break
+            count += values[index] is default and key in line
+        return count
 
     def keys_of(self, record: msgspec.Struct) -> int:
         """The least number of keys that a line of ``record`` can have.

@@ -10,12 +10,12 @@ import torch
 from torch import Tensor
 
 from baselines.moment.methods import method_named
+from baselines.moment.weights import FOREIGN_FEATURES
 from ivcr_bench.checkpoints import Conversion
 from ivcr_bench.errors import IvcrError
 
 HOLDERS = ("model", "state_dict", "model_state_dict")
 """Under which of these a checkpoint keeps the model, beside the optimiser and the like."""
-FOREIGN_FEATURES = "the authors'"
 
 
 def convert(name: str, checkpoint: Mapping[str, Any], preset: str) -> Conversion:
@@ -46,8 +46,8 @@ def _tensors(checkpoint: Mapping[str, Any]) -> dict[str, Tensor]:
 
 
 def two_d_tan(checkpoint: Mapping[str, Any], *, preset: str) -> Conversion:
-    """The converter ``2d-tan``."""
-    return convert("2d-tan", checkpoint, preset)
+    """The converter ``2d_tan``."""
+    return convert("2d_tan", checkpoint, preset)
 
 
 def mmn(checkpoint: Mapping[str, Any], *, preset: str) -> Conversion:
@@ -66,5 +66,5 @@ def momentdiff(checkpoint: Mapping[str, Any], *, preset: str) -> Conversion:
 
 
 def cg_detr(checkpoint: Mapping[str, Any], *, preset: str) -> Conversion:
-    """The converter ``cg-detr``."""
-    return convert("cg-detr", checkpoint, preset)
+    """The converter ``cg_detr``."""
+    return convert("cg_detr", checkpoint, preset)

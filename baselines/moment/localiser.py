@@ -37,10 +37,11 @@ class MomentSystem:
 
     def __init__(self, weights: Path, features: SharedFeatures | None = None) -> None:
         loaded = load_weights(Path(weights))
-        self.features = features or SharedFeatures.shipped()
-        if loaded.trained_on.features != self.features.fingerprint:
-            wanted, found = loaded.trained_on.features, self.features.fingerprint
+        encoders = features or SharedFeatures.shipped()
+        if loaded.trained_on.features != encoders.fingerprint:
+            wanted, found = loaded.trained_on.features, encoders.fingerprint
             raise IvcrError(f"{weights}: trained on features {wanted}, found {found}")
+        self.features = encoders.standardised(loaded.standard)
         self.name, self.model, self.fingerprint = loaded.method, loaded.model, loaded.fingerprint
         self._method, self._policy = method_named(loaded.method), loaded.trained_on.policy
 
@@ -97,17 +98,21 @@ class CorpusSearch(MomentSystem):
         ]
         self._index = Joint(torch.cat([part.contrastive for part in parts]), torch.cat([part.iou for part in parts]))
 
-    @torch.inference_mode()
     def rank(self, requests: Sequence[Request]) -> np.ndarray:
         """Cosine of each film's best moment: float32 ``[requests, films]`` in corpus order."""
-        return film_scores(
-            self._mmn.encode_texts(*pad(self.features.words(self._texts(requests)))), self._index
-        ).numpy()
+        scores = [self._scores(text) for text in self._texts(requests)]
+        return np.stack(scores) if scores else np.zeros((0, len(self.films)), np.float32)
+
+    @torch.inference_mode()
+    def _scores(self, text: str) -> np.ndarray:
+        """One query at a time, as in `localise`."""
+        words = self._mmn.encode_texts(*pad(self.features.words([text])))
+        return film_scores(words, self._index)[0].numpy()
 
 
 def two_d_tan(weights: Path | None = None) -> MomentSystem:
-    """The localiser ``2d-tan``, with the shipped ``mini`` weights by default."""
-    return MomentSystem(weights or SHIPPED / "2d-tan-mini")
+    """The localiser ``2d_tan``, with the shipped ``mini`` weights by default."""
+    return MomentSystem(weights or SHIPPED / "2d_tan-mini")
 
 
 def mmn(weights: Path | None = None) -> CorpusSearch:
@@ -126,5 +131,5 @@ def momentdiff(weights: Path | None = None) -> MomentSystem:
 
 
 def cg_detr(weights: Path | None = None) -> MomentSystem:
-    """The localiser ``cg-detr``, with the shipped ``mini`` weights by default."""
-    return MomentSystem(weights or SHIPPED / "cg-detr-mini")
+    """The localiser ``cg_detr``, with the shipped ``mini`` weights by default."""
+    return MomentSystem(weights or SHIPPED / "cg_detr-mini")

@@ -63,7 +63,7 @@ class Method:
 
 
 METHODS: Mapping[str, Method] = {
-    "2d-tan": Method(
+    "2d_tan": Method(
         "2D-TAN",
         two_d_tan.TwoDTanConfig,
         two_d_tan.TwoDTan,
@@ -96,7 +96,7 @@ METHODS: Mapping[str, Method] = {
         lambda state, _: momentdiff.convert_checkpoint(state),
         endpoints=True,
     ),
-    "cg-detr": Method(
+    "cg_detr": Method(
         "CG-DETR",
         cg_detr.CgDetrConfig,
         cg_detr.CgDetr,

@@ -35,17 +35,17 @@ class MomentTraining:
     half: bool = False
     policy: QueryPolicy = "concat"
     dialogue_seeds: int = 15
-    caption_share: float = 0.25
+    caption_share: float = 0.4
 
 
 _MINI: Mapping[str, MomentTraining] = {
-    "2d-tan": MomentTraining(steps=1500, learning_rate=1e-3, largest_gradient=10.0, weight_decay=0.0, half=True),
+    "2d_tan": MomentTraining(steps=1250, learning_rate=1e-3, largest_gradient=10.0, weight_decay=0.0, half=True),
     "mmn": MomentTraining(
         steps=1500, learning_rate=1e-3, films=12, queries=6, largest_gradient=5.0, weight_decay=1e-5, half=True
     ),
-    "umt": MomentTraining(steps=2500, learning_rate=1e-3),
-    "momentdiff": MomentTraining(steps=2500, learning_rate=1e-3, largest_gradient=0.1),
-    "cg-detr": MomentTraining(steps=2500, learning_rate=1e-3, largest_gradient=0.1),
+    "umt": MomentTraining(steps=3000, learning_rate=1e-3),
+    "momentdiff": MomentTraining(steps=5000, learning_rate=1e-3, largest_gradient=0.1),
+    "cg_detr": MomentTraining(steps=3000, learning_rate=1e-3, largest_gradient=0.1),
 }
 
 
@@ -59,3 +59,22 @@ def training_named(method: str, preset: str) -> MomentTraining:
     if preset not in presets:
         raise IvcrError(f"{method}: no preset {preset!r} to train, expected one of {', '.join(presets)}")
     return presets[preset]
+
+
+@dataclass(frozen=True)
+class Plan:
+    """One training: of which method, by which preset, from which seed; ``settings`` stand in for the preset's."""
+
+    method: str
+    preset: str
+    seed: int
+    settings: MomentTraining | None = None
+
+    @property
+    def training(self) -> MomentTraining:
+        """The settings.
+
+        Raises:
+            IvcrError: there is no such preset.
+        """
+        return self.settings or training_named(self.method, self.preset)

@@ -1,10 +1,10 @@
-"""`ivcr-bench train cg-detr` and the other four: one training, whatever the method."""
+"""`ivcr-bench train cg_detr` and the other four: one training, whatever the method."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -16,11 +16,11 @@ from transformers import TrainingArguments, set_seed
 from transformers.trainer_utils import get_last_checkpoint
 
 from baselines.interllava.phase1_training import LossPartsTrainer
-from baselines.moment.card import Origin, write_card
-from baselines.moment.features import FilmFeatures, SharedFeatures
+from baselines.moment.card import write_card
+from baselines.moment.features import FilmFeatures, SharedFeatures, Standard
 from baselines.moment.methods import Method, localise, method_named
 from baselines.moment.objectives import AnsweredBatch
-from baselines.moment.settings import MomentTraining, training_named
+from baselines.moment.settings import MomentTraining, Plan
 from baselines.moment.training_data import MomentQuery, training_queries
 from baselines.moment.weights import TrainedOn, load_weights, save_weights
 from ivcr_bench.data.dataset import Dataset
@@ -28,7 +28,10 @@ from ivcr_bench.data.mini.build import ensure_videos
 from ivcr_bench.schema import Moment, Split
 from ivcr_bench.scoring.moments import best_iou, recall_at_iou
 
+_SPLITS: tuple[Split, Split] = ("train", "val")
 QUERIES_AT_ONCE = 64
+STANDARD_TEXTS = 1000
+"""How many queries the mean and deviation of text features are taken of."""
 BEST = "R@1 IoU=0.5"
 """The figure that tells which checkpoint is kept."""
 
@@ -55,6 +58,16 @@ class MomentData:
         seeds = training.dialogue_seeds if split == "train" else 0
         dialogues, captions = training_queries(dataset, split, training.policy, seeds)
         return cls(features, features.films(corpus), dialogues, captions)
+
+    def standard(self) -> Standard:
+        """Of these films, and of some of these queries."""
+        texts = [query.text for query in self.dialogues[:STANDARD_TEXTS]]
+        return Standard.of(self.films.values(), self.features.words(texts))
+
+    def standardised(self, standard: Standard) -> MomentData:
+        """The same, with features that are brought to ``standard``."""
+        films = {video_id: standard.film(film) for video_id, film in self.films.items()}
+        return replace(self, features=self.features.standardised(standard), films=films)
 
 
 class QueryBatches(TorchDataset[dict[str, AnsweredBatch]]):
@@ -111,30 +124,34 @@ def train_method(name: str, dataset: Dataset, *, preset: str, out: Path, seed: i
     """Train the method ``name`` on the train split of ``dataset``; see `ivcr_bench.cli.train.Trainer`.
 
     Args:
-        preset: of the model and of `baselines.moment.settings`.
+        preset: of `baselines.moment.settings`.
         out: ``checkpoints/`` holds what is needed to resume and the best so far, ``weights/`` the result.
 
     Returns:
         ``out/weights``.
     """
-    method, training = method_named(name), training_named(name, preset)
-    features = SharedFeatures.shipped()
-    train, val = (MomentData.of(dataset, split, features, training) for split in ("train", "val"))
+    return train_on(dataset, SharedFeatures.shipped(), Plan(name, preset, seed), out, resume=resume)
+
+
+def train_on(dataset: Dataset, features: SharedFeatures, plan: Plan, out: Path, *, resume: bool = False) -> Path:
+    """As `train_method`, on given features."""
+    method, training = method_named(plan.method), plan.training
+    raw_train, raw_val = (MomentData.of(dataset, split, features, training) for split in _SPLITS)
+    standard = raw_train.standard()
+    train, val = raw_train.standardised(standard), raw_val.standardised(standard)
     config = method.sized(method.preset("mini"), features.video_width, features.text_width)
+    batches = QueryBatches(method, train, training, plan.seed)
     started = time.monotonic()
-    model = train_model(method, config, QueryBatches(method, train, training, seed), val, out / "checkpoints", resume)
+    model = train_model(method, config, batches, val, out / "checkpoints", resume=resume)
     minutes = (time.monotonic() - started) / 60
-    save_weights(out / "weights", name, model, TrainedOn(features.fingerprint, training.policy))
-    shipped = load_weights(out / "weights")
-    write_card(
-        out / "weights",
-        Origin(name, preset, seed, dataset.card, minutes, judge(method, shipped.model, val)),
-    )
-    return out / "weights"
+    weights = out / "weights"
+    save_weights(weights, plan.method, model, TrainedOn(features.fingerprint, training.policy), standard)
+    write_card(weights, plan, dataset.card, minutes, judge(method, load_weights(weights).model, val))
+    return weights
 
 
 def train_model(
-    method: Method, config: Any, batches: QueryBatches, validation: MomentData, out: Path, resume: bool = False
+    method: Method, config: Any, batches: QueryBatches, validation: MomentData, out: Path, *, resume: bool = False
 ) -> nn.Module:
     """A new model of ``config``, trained, at its best checkpoint; all checkpoints go to ``out``."""
     training = batches.training
@@ -206,8 +223,8 @@ def _arguments(training: MomentTraining, out: Path, seed: int) -> TrainingArgume
 
 
 def train_2d_tan(dataset: Dataset, *, preset: str, out: Path, seed: int, resume: bool) -> Path:
-    """The trainer ``2d-tan``."""
-    return train_method("2d-tan", dataset, preset=preset, out=out, seed=seed, resume=resume)
+    """The trainer ``2d_tan``."""
+    return train_method("2d_tan", dataset, preset=preset, out=out, seed=seed, resume=resume)
 
 
 def train_mmn(dataset: Dataset, *, preset: str, out: Path, seed: int, resume: bool) -> Path:
@@ -226,5 +243,5 @@ def train_momentdiff(dataset: Dataset, *, preset: str, out: Path, seed: int, res
 
 
 def train_cg_detr(dataset: Dataset, *, preset: str, out: Path, seed: int, resume: bool) -> Path:
-    """The trainer ``cg-detr``."""
-    return train_method("cg-detr", dataset, preset=preset, out=out, seed=seed, resume=resume)
+    """The trainer ``cg_detr``."""
+    return train_method("cg_detr", dataset, preset=preset, out=out, seed=seed, resume=resume)

@@ -7,7 +7,7 @@ from typing import Literal, NamedTuple
 
 import numpy as np
 
-from baselines.interllava.phase1 import SEPARATOR
+from baselines.moment.features import TURNS
 from ivcr_bench.data.dataset import Dataset
 from ivcr_bench.data.mini.build import read_truth
 from ivcr_bench.data.mini.captions import caption
@@ -30,13 +30,14 @@ class MomentQuery(NamedTuple):
 
 
 def query_text(history: Sequence[str], utterance: str, policy: QueryPolicy) -> str:
-    """The one query that a dialogue comes to.
+    """The one query that a dialogue comes to: utterances with `TURNS` between them.
 
     Args:
         history: earlier utterances of the user.
         utterance: the one to answer.
     """
-    return utterance if policy == "last" else SEPARATOR.join([*history, utterance])
+    said = [utterance] if policy == "last" else [*history, utterance]
+    return TURNS.join(" ".join(text.split(TURNS)) for text in said)
 
 
 def moment_queries(dialogues: Iterable[Dialogue], policy: QueryPolicy) -> list[MomentQuery]:

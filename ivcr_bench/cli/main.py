@@ -25,7 +25,7 @@ COMMANDS = {
     "train": "Train a model of this repository.",
     "weights": "Make others' checkpoints usable here.",
 }
-"""Subcommand -> its one-line help; subcommand NAME lives in ``ivcr_bench.cli.NAME`` as ``command``, ``import`` in ``import_``."""
+"""Subcommand -> its one-line help; NAME is ``command`` in ``ivcr_bench.cli.NAME``, ``import`` in ``import_``."""
 
 
 class LazyGroup(click.Group):

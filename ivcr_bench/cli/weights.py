@@ -33,8 +33,8 @@ def convert(name: str, file: Path, preset: str, out: Path | None) -> None:
 
     \b
     Examples:
-      ivcr-bench weights convert cg-detr model_best.ckpt
-      ivcr-bench weights convert 2d-tan tacos.pkl --preset paper-tacos --out weights/tacos
+      ivcr-bench weights convert cg_detr model_best.ckpt
+      ivcr-bench weights convert 2d_tan tacos.pkl --preset paper-tacos --out weights/tacos
     """
     from ivcr_bench.checkpoints import compare, find_converter, read_checkpoint, write_weights
 

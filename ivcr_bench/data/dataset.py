@@ -20,7 +20,7 @@ import msgspec
 
 from ivcr_bench.data.fingerprint import RunningFingerprint, fingerprint
 from ivcr_bench.errors import IvcrError
-from ivcr_bench.jsonl import decode_line, encode_line, iter_lines, read_jsonl
+from ivcr_bench.jsonl import decode_canonical, iter_lines, read_jsonl
 from ivcr_bench.schema import Dialogue, Split, Video
 
 
@@ -126,9 +126,9 @@ def scan_folder(root: str | Path, keep: Callable[[Dialogue], object]) -> tuple[D
     running = RunningFingerprint(videos)
     decoder = msgspec.json.Decoder(Dialogue)
     for number, line in iter_lines(path):
-        dialogue = decode_line(line, decoder, path, number)
+        dialogue, canonical = decode_canonical(line, decoder, path, number)
         _check_ids(dialogue, split_of, seen, f"{path}:{number}")
-        running.add(encode_line(dialogue))
+        running.add(canonical)
         keep(dialogue)
     found = running.end() if running.in_order else fingerprint(videos, read_jsonl(path, Dialogue))
     card = _read_card(root, found)

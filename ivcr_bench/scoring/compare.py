@@ -23,12 +23,12 @@ from ivcr_bench.errors import IvcrError
 from ivcr_bench.jsonl import write_atomically
 from ivcr_bench.progress import track
 from ivcr_bench.schema import SubmissionHeader
-from ivcr_bench.scoring.figures import DIGITS, Figure, plain_figure
+from ivcr_bench.scoring.figures import Figure, interval_ends, plain_figure
 from ivcr_bench.scoring.metrics import METRICS, Metric
 from ivcr_bench.scoring.outcomes import Outcomes, abilities
 from ivcr_bench.scoring.propagation import RULES, Propagation
 from ivcr_bench.scoring.signature import settings_of, signature
-from ivcr_bench.scoring.statistics.bootstrap import bootstrap_sums, percentile_interval
+from ivcr_bench.scoring.statistics.bootstrap import bootstrap_sums
 from ivcr_bench.scoring.statistics.permutation import MOST, effect_size, permutation_p
 from ivcr_bench.scoring.statistics.ranks import ALPHA, holm, rank_groups, rank_intervals
 from ivcr_bench.scoring.statistics.resampling import unit_sums
@@ -250,8 +250,7 @@ def _figure(figure: Figure, resampled: NDArray[np.float64]) -> Figure:
     """``figure`` with its interval."""
     if figure.value is None:
         return figure
-    low, high = (None if math.isnan(end) else round(float(end), DIGITS) for end in percentile_interval(resampled))
-    return Figure(figure.value, figure.n, low, high)
+    return Figure(figure.value, figure.n, *interval_ends(resampled))
 
 
 def _ranking(

@@ -127,7 +127,7 @@ class Resampler:
         digest = hashlib.blake2b(of_units.tobytes(), digest_size=16).digest()
         column = self._column_of.setdefault(digest, len(self._columns))
         if column == len(self._columns):
-            self._columns.append(of_units)
+            self._columns.append(of_units.copy())
         return column
 
     def _interval(self, cells: tuple[Cell, ...]) -> _Interval:
@@ -136,15 +136,21 @@ class Resampler:
         key = tuple((cell.metric.value, cell.columns) for cell in cells)
         if key not in self._intervals:
             values = [cell.metric.value(self._drawn[:, cell.columns]) for cell in cells]
-            ends = percentile_interval(values[0] - sum(values[1:], np.zeros(1)))
-            low, high = (None if math.isnan(end) else round(float(end), DIGITS) for end in ends)
-            self._intervals[key] = low, high
+            self._intervals[key] = interval_ends(values[0] - sum(values[1:], np.zeros(1)))
         return self._intervals[key]
 
     @cached_property
     def _drawn(self) -> Statistics:
         """The columns, summed over each resample; float64 ``[resamples, columns]``."""
-        return bootstrap_sums(np.column_stack(self._columns))
+        units = np.column_stack(self._columns)
+        self._columns.clear()
+        return bootstrap_sums(units)
+
+
+def interval_ends(resampled: NDArray[np.float64]) -> _Interval:
+    """The 95 % interval of values ``[resamples]``, rounded to `DIGITS`; ``None`` where there is none."""
+    low, high = (None if math.isnan(end) else round(float(end), DIGITS) for end in percentile_interval(resampled))
+    return low, high
 
 
 _Interval = tuple[float | None, float | None]

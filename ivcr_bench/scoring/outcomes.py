@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from ivcr_bench.schema import INTENTS, STATUSES, Intent, Split, SubmissionTurn
 from ivcr_bench.scoring.checking import checked_answers
-from ivcr_bench.scoring.gold import GoldTurns, Target
+from ivcr_bench.scoring.gold import GoldTurns, Texts
 from ivcr_bench.scoring.moments import best_iou, recall_at_iou
 from ivcr_bench.scoring.retrieval import first_relevant_rank, recall_at_k
 from ivcr_bench.scoring.text import COLUMNS, MATCHES, ngram_statistics
@@ -134,7 +134,7 @@ class _Judge:
         self._rank = array("i", bytes(4 * turns))
         self._film_right = bytearray(turns)
         self._iou = array("d", bytes(8 * turns))
-        self._texts = _Texts(gold.targets)
+        self._texts = _Texts(gold.references, len(gold))
 
     def judge(self, row: int, answer: SubmissionTurn) -> None:
         target = self._gold.targets[row]
@@ -179,7 +179,7 @@ class _Judge:
             rank=np.frombuffer(self._rank, np.int32),
             film_right=np.frombuffer(self._film_right, np.bool_),
             iou=np.frombuffer(self._iou, np.float64),
-            has_reference=np.fromiter((bool(target.reference) for target in gold.targets), np.bool_, len(gold)),
+            has_reference=~gold.references.empty(),
             ngrams=ngrams,
         )
 
@@ -190,17 +190,18 @@ class _Texts:
     TURNS = 256
     CHARACTERS = 1 << 18
 
-    def __init__(self, targets: tuple[Target, ...]) -> None:
-        self._targets = targets
-        self._ngrams = np.zeros((len(targets), COLUMNS), np.int32)
-        self._answered = bytearray(len(targets))
+    def __init__(self, references: Texts, turns: int) -> None:
+        self._references = references
+        self._without = references.empty()
+        self._ngrams = np.zeros((turns, COLUMNS), np.int32)
+        self._answered = bytearray(turns)
         self._rows: list[int] = []
         self._answers: list[str] = []
         self._characters = 0
 
     def add(self, row: int, text: str) -> None:
         self._answered[row] = True
-        if not self._targets[row].reference:
+        if self._without[row]:
             return
         self._rows.append(row)
         self._answers.append(text)
@@ -217,7 +218,7 @@ class _Texts:
 
     def _count(self) -> None:
         if self._rows:
-            references = [self._targets[row].reference for row in self._rows]
+            references = [self._references[row] for row in self._rows]
             self._ngrams[self._rows] = ngram_statistics(self._answers, references)
         self._rows, self._answers, self._characters = [], [], 0
 

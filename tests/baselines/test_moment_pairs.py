@@ -13,7 +13,7 @@ import pytest
 import torch
 from retrieval.retrieval_world import save_untrained
 
-from baselines.moment.features import SharedFeatures
+from baselines.moment.features import SharedFeatures, Standard
 from baselines.moment.methods import METHODS
 from baselines.moment.weights import TrainedOn, save_weights
 from baselines.retrieval.methods import METHODS as RETRIEVERS
@@ -100,13 +100,20 @@ def parts(entries, tmp_path_factory):
         if method := METHODS.get(name):
             torch.manual_seed(0)
             config = method.sized(method.preset("mini"), features.video_width, features.text_width)
-            save_weights(root / name, name, method.build(config), TrainedOn(features.fingerprint, "concat"))
+            trained_on = TrainedOn(features.fingerprint, "concat")
+            save_weights(root / name, name, method.build(config), trained_on, as_it_is(features))
             found[f"{name}:{root / name}"] = entry.load()(root / name)
         elif entry.value.startswith("baselines.retrieval."):
             found[f"{name}:{root / name}"] = entry.load()(save_untrained(root / name, name))
         else:
             found[name] = entry.load()()
     return found
+
+
+def as_it_is(features):
+    """Means of 0 and deviations of 1."""
+    video, text = torch.zeros(features.video_width), torch.zeros(features.text_width)
+    return Standard(video, video + 1, text, text + 1)
 
 
 def of_kind(parts, kind):

@@ -16,7 +16,7 @@ from baselines.backbones.blip2 import Blip2VideoRetriever
 from baselines.interllava.phase1 import DialogueRetriever, load_phase1, save_phase1
 from baselines.moment.cg_detr import CgDetr
 from baselines.moment.cg_detr.model import CgDetrOutput
-from baselines.moment.features import FilmFeatures, SharedFeatures
+from baselines.moment.features import FilmFeatures, SharedFeatures, Standard
 from baselines.moment.localiser import MomentSystem
 from baselines.moment.methods import ENDPOINTS, METHODS, localise
 from baselines.moment.mmn import Joint, Mmn
@@ -162,7 +162,9 @@ def test_from_a_video_file(name, features, tmp_path):
     encode_film(np.random.default_rng(0).integers(0, 256, (37, 112, 112, 3), np.uint8), tmp_path / "film.mp4")
     method = METHODS[name]
     config = method.sized(method.preset("mini"), features.video_width, features.text_width)
-    save_weights(tmp_path / "weights", name, method.build(config), TrainedOn(features.fingerprint, "last"))
+    video, text = torch.zeros(features.video_width), torch.zeros(features.text_width)
+    trained_on, standard = TrainedOn(features.fingerprint, "last"), Standard(video, video + 1, text, text + 1)
+    save_weights(tmp_path / "weights", name, method.build(config), trained_on, standard)
     system = MomentSystem(tmp_path / "weights", features)
     system.prepare(Corpus(tmp_path, (Video("film", "film.mp4", 37 / 8, "noise"),)))
     for fractions, seconds in (((1 / 4, 3 / 4), (1.25, 3.75)), ((3 / 4, 1), (3.75, 4.625))):

@@ -6,7 +6,6 @@ import sys
 import msgspec
 import pytest
 
-from ivcr_bench.cli.main import main
 from ivcr_bench.data.dataset import load_folder
 from ivcr_bench.jsonl import write_jsonl
 from ivcr_bench.schema import Dialogue, Gold, SubmissionHeader, SubmissionTurn, Turn, Video
@@ -41,20 +40,6 @@ def submit(tmp_path, folder):
         return path
 
     return write
-
-
-@pytest.fixture
-def ivcr_bench(monkeypatch, capsys):
-    """Runs the command line; gives exit code, standard output, standard error."""
-
-    def run(*arguments):
-        monkeypatch.setattr(sys, "argv", ["ivcr-bench", *map(str, arguments)])
-        with pytest.raises(SystemExit) as stopped:
-            main()
-        captured = capsys.readouterr()
-        return stopped.value.code, captured.out, captured.err
-
-    return run
 
 
 def rows(out):

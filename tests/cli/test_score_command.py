@@ -7,7 +7,6 @@ import sys
 
 import pytest
 
-from ivcr_bench.cli.main import main
 from ivcr_bench.data.dataset import load_folder
 from ivcr_bench.jsonl import write_jsonl
 from ivcr_bench.schema import Dialogue, Gold, Moment, SubmissionHeader, SubmissionTurn, Turn, Video
@@ -38,20 +37,6 @@ def submission(tmp_path, folder):
     )
     write_submission(tmp_path / "s.jsonl", Submission(header, (FOUND, THEN)))
     return tmp_path / "s.jsonl"
-
-
-@pytest.fixture
-def ivcr_bench(monkeypatch, capsys):
-    """Runs the command line; gives exit code, standard output, standard error."""
-
-    def run(*arguments):
-        monkeypatch.setattr(sys, "argv", ["ivcr-bench", *map(str, arguments)])
-        with pytest.raises(SystemExit) as stopped:
-            main()
-        captured = capsys.readouterr()
-        return stopped.value.code, captured.out, captured.err
-
-    return run
 
 
 def test_prints_the_table_that_score_and_render_give(ivcr_bench, folder, submission):

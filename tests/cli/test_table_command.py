@@ -10,7 +10,6 @@ import msgspec
 import pytest
 from ir_measures import RR, Success
 
-from ivcr_bench.cli.main import main
 from ivcr_bench.data.catalog import open_dataset
 from ivcr_bench.jsonl import write_jsonl
 from ivcr_bench.schema import Dialogue, Gold, Moment, SubmissionHeader, SubmissionTurn, Turn, Video
@@ -43,20 +42,6 @@ def run_folder(tmp_path, folder):
     write_submission(tmp_path / "run" / "submission.jsonl", submission)
     write_report(tmp_path / "run" / "report.json", score(GoldTurns.of(open_dataset(str(folder)), "test"), submission))
     return tmp_path / "run"
-
-
-@pytest.fixture
-def ivcr_bench(monkeypatch, capsys):
-    """Runs the command line; gives exit code, standard output, standard error."""
-
-    def run(*arguments):
-        monkeypatch.setattr(sys, "argv", ["ivcr-bench", *map(str, arguments)])
-        with pytest.raises(SystemExit) as stopped:
-            main()
-        captured = capsys.readouterr()
-        return stopped.value.code, captured.out, captured.err
-
-    return run
 
 
 def rows(out):

@@ -10,7 +10,7 @@ from ivcr_bench.data.dataset import load_folder
 from ivcr_bench.errors import IvcrError
 from ivcr_bench.jsonl import write_jsonl
 from ivcr_bench.schema import SubmissionHeader
-from ivcr_bench.scoring.gold import GoldTurns, dataset_named, gold_of
+from ivcr_bench.scoring.gold import GoldTurns, Texts, dataset_named, gold_of
 
 WORLD = dataset(
     dialogue("b", video_turn("f1", "f2"), moment_turn("f1", (0.0, 10.0), depends_on=(1,)), language="zh"),
@@ -29,6 +29,8 @@ def folder(tmp_path):
 def same(one, other):
     for field in dataclasses.fields(GoldTurns):
         ours, theirs = getattr(one, field.name), getattr(other, field.name)
+        if isinstance(ours, Texts):
+            ours, theirs = list(ours), list(theirs)
         assert np.array_equal(ours, theirs) if isinstance(ours, np.ndarray) else ours == theirs, field.name
 
 
@@ -42,7 +44,7 @@ def test_columns_by_hand():
     assert gold.dependent.tolist() == [False, True, False, False, True]
     assert gold.ancestors.tolist() == [[1, 0], [4, 3]]
     assert gold.targets[0].videos == ("f1", "f2")
-    assert gold.targets[3].reference == "here"
+    assert gold.references[3] == "here"
     assert gold.durations["f0"] == 100
 
 
