@@ -22,6 +22,8 @@ Behaviour = Literal["new_topic", "refine", "long2short", "short2long", "analogou
 Status = Literal["ok", "refused", "malformed", "timeout", "system_error"]
 HistoryMode = Literal["own", "gold"]
 Scope = Literal["corpus", "candidates"]
+QueryPolicy = Literal["last", "concat", "rewrite"]
+"""What of a dialogue a retriever of single turns is asked: see docs/retrieval.md."""
 
 INTENTS: tuple[Intent, ...] = get_args(Intent)
 BEHAVIOURS: tuple[Behaviour, ...] = get_args(Behaviour)

@@ -20,8 +20,10 @@ from ivcr_bench.schema import Request
 class Stage1Retriever:
     """X-Pool over BLIP-2 frame features; films are encoded once, through the feature cache."""
 
-    def __init__(self, phase1: Phase1, cache: FeatureCache, name: str = "interllava-stage1") -> None:
-        self.phase1, self.cache, self.name = phase1, cache, name
+    name = "interllava-stage1"
+
+    def __init__(self, phase1: Phase1, cache: FeatureCache) -> None:
+        self.phase1, self.cache = phase1, cache
         self._index: FrameIndex | None = None
 
     def prepare(self, corpus: Corpus) -> None:
@@ -59,19 +61,10 @@ class Stage1Retriever:
         return torch.from_numpy(arrays["vectors"])
 
 
-def stage1(weights: Path | None = None, name: str = "interllava-stage1") -> Stage1Retriever:
+def stage1(weights: Path | None = None) -> Stage1Retriever:
     """The system ``interllava-stage1``: the first stage of InterLLaVA by itself, X-Pool on BLIP-2.
 
     Args:
         weights: an InterLLaVA weights folder; the shipped ``mini`` weights by default.
-        name: what the retriever says that it is called.
     """
-    return Stage1Retriever(load_phase1((weights or SHIPPED) / "phase1"), FeatureCache(), name)
-
-
-def x_pool(weights: Path | None = None) -> Stage1Retriever:
-    """`stage1` under the name that it lends from the published method, until that has weights here.
-
-    Then ``pyproject.toml`` says ``x_pool = "baselines.retrieval.retriever:x_pool"``, and this goes.
-    """
-    return stage1(weights, "x_pool")
+    return Stage1Retriever(load_phase1((weights or SHIPPED) / "phase1"), FeatureCache())

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
-from baselines.moment.training_data import QueryPolicy
+from baselines.moment.training_data import MomentQueryPolicy
 from ivcr_bench.errors import IvcrError
 
 
@@ -33,7 +33,7 @@ class MomentTraining:
     late: float = 0.4
     evaluation_steps: int = 250
     half: bool = False
-    policy: QueryPolicy = "concat"
+    policy: MomentQueryPolicy = "concat"
     dialogue_seeds: int = 15
     caption_share: float = 0.4
 

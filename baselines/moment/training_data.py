@@ -15,7 +15,7 @@ from ivcr_bench.data.mini.dialogues import TURN_COUNTS, split_dialogues
 from ivcr_bench.data.mini.world import Film, Shot
 from ivcr_bench.schema import Dialogue, Interval, Language, Split
 
-QueryPolicy = Literal["last", "concat"]
+MomentQueryPolicy = Literal["last", "concat"]
 """What of a dialogue is the query: its last utterance, or all utterances of the user up to it, in order."""
 LANGUAGES: tuple[Language, Language] = ("en", "zh")
 FIRST_FURTHER_SEED = 1_000_000
@@ -29,7 +29,7 @@ class MomentQuery(NamedTuple):
     moments: tuple[Interval, ...]
 
 
-def query_text(history: Sequence[str], utterance: str, policy: QueryPolicy) -> str:
+def query_text(history: Sequence[str], utterance: str, policy: MomentQueryPolicy) -> str:
     """The one query that a dialogue comes to: utterances with `TURNS` between them.
 
     Args:
@@ -40,7 +40,7 @@ def query_text(history: Sequence[str], utterance: str, policy: QueryPolicy) -> s
     return TURNS.join(" ".join(text.split(TURNS)) for text in said)
 
 
-def moment_queries(dialogues: Iterable[Dialogue], policy: QueryPolicy) -> list[MomentQuery]:
+def moment_queries(dialogues: Iterable[Dialogue], policy: MomentQueryPolicy) -> list[MomentQuery]:
     """The moment turns of ``dialogues``."""
     queries = []
     for dialogue in dialogues:
@@ -53,7 +53,7 @@ def moment_queries(dialogues: Iterable[Dialogue], policy: QueryPolicy) -> list[M
 
 
 def training_queries(
-    dataset: Dataset, split: Split, policy: QueryPolicy, seeds: int
+    dataset: Dataset, split: Split, policy: MomentQueryPolicy, seeds: int
 ) -> tuple[list[MomentQuery], list[MomentQuery]]:
     """The moment turns of ``split``, and captions of its shots if ``seeds`` and the dataset is IVCR-Mini.
 

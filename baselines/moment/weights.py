@@ -23,7 +23,7 @@ from torch import nn
 
 from baselines.moment.features import Standard
 from baselines.moment.methods import METHODS
-from baselines.moment.training_data import QueryPolicy
+from baselines.moment.training_data import MomentQueryPolicy
 from ivcr_bench.errors import IvcrError
 
 FOREIGN_FEATURES = "the authors'"
@@ -40,7 +40,7 @@ class TrainedOn:
     """
 
     features: str
-    policy: QueryPolicy
+    policy: MomentQueryPolicy
 
 
 @dataclass(frozen=True)

@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from baselines.retrieval.methods import WEIGHTS, method_named
-from baselines.retrieval.queries import QueryPolicy
 from baselines.retrieval.weights import load_weights
 from ivcr_bench import __version__
 from ivcr_bench.data.dataset import DatasetCard
 from ivcr_bench.jsonl import write_atomically
+from ivcr_bench.schema import QueryPolicy
 
 POLICIES: Mapping[QueryPolicy, str] = {
     "last": "the last utterance of the user",

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
-from typing import Literal, NamedTuple, get_args
+from typing import NamedTuple, get_args
 
 import numpy as np
 
@@ -25,10 +25,9 @@ from ivcr_bench.data.mini.captions import caption
 from ivcr_bench.data.mini.dialogues import TURN_COUNTS, split_dialogues
 from ivcr_bench.data.mini.world import Film, Shot
 from ivcr_bench.errors import IvcrError
-from ivcr_bench.schema import LANGUAGES, Dialogue, Request, Split
+from ivcr_bench.schema import LANGUAGES, Dialogue, QueryPolicy, Request, Split
 from ivcr_bench.systems.intent import SEARCH, classify, refers_back
 
-QueryPolicy = Literal["last", "concat", "rewrite"]
 POLICIES: tuple[QueryPolicy, ...] = get_args(QueryPolicy)
 FIRST_FURTHER_SEED = 1_000_000
 _ELLIPTICAL = re.compile(

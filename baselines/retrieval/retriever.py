@@ -13,13 +13,13 @@ from torch import Tensor
 
 from baselines.retrieval.methods import WEIGHTS, Searcher, method_named, one_vector, score
 from baselines.retrieval.protocol import Encoded
-from baselines.retrieval.queries import QueryPolicy, request_text
+from baselines.retrieval.queries import request_text
 from baselines.retrieval.vector_search import FAISS_FROM, VectorSearch
 from baselines.retrieval.weights import load_weights
 from ivcr_bench.data.dataset import Corpus
 from ivcr_bench.data.features import FeatureCache, FeatureKey, video_hash
 from ivcr_bench.progress import track
-from ivcr_bench.schema import Request
+from ivcr_bench.schema import QueryPolicy, Request
 
 TEXTS_AT_ONCE = 64
 FILMS_AT_ONCE = 64
@@ -42,18 +42,25 @@ class CorpusRetriever:
 
     def __init__(self, weights: Path, cache: FeatureCache | None = None, *, policy: QueryPolicy | None = None) -> None:
         loaded = load_weights(Path(weights))
-        self.name, self.model = loaded.method, loaded.model
         self.policy = policy or loaded.trained_on.policy
+        foreign = self.policy != loaded.trained_on.policy
+        self.name = f"{loaded.method}-{self.policy}" if foreign else loaded.method
+        self.model = loaded.model
         self.fingerprint = f"{loaded.fingerprint}-{self.policy}"
         self._method, self._tokenizer = method_named(loaded.method), loaded.tokenizer
         self._searcher = cast("Searcher", self.model)
         self._device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
         self.model.to(self._device)
         self.sampling = self._method.sampling(self._searcher.config, loaded.trained_on.rate)
+        self._weights = Path(weights)
         self._encoder = f"{loaded.method}-{loaded.fingerprint}"
         self._cache = cache or FeatureCache()
         self._index: Encoded | None = None
         self._search: VectorSearch | None = None
+
+    def with_query(self, policy: QueryPolicy) -> CorpusRetriever:
+        """The same weights, asked what ``policy`` makes of a dialogue."""
+        return CorpusRetriever(self._weights, self._cache, policy=policy)
 
     @torch.inference_mode()
     def prepare(self, corpus: Corpus) -> None:
@@ -126,9 +133,7 @@ def clip4clip(weights: Path | None = None) -> CorpusRetriever:
 def x_pool(weights: Path | None = None) -> CorpusRetriever:
     """The retriever X-Pool on CLIP, with the shipped ``mini`` weights by default.
 
-    Until these weights are shipped, the name ``x_pool`` is that of InterLLaVA's first stage, which is X-Pool on
-    BLIP-2 (`baselines.interllava.retriever`) and is ``interllava-stage1`` for good. One line of ``pyproject.toml``
-    says whose the name is.
+    InterLLaVA's first stage, X-Pool on BLIP-2, is ``interllava-stage1`` (`baselines.interllava.retriever`).
     """
     return CorpusRetriever(weights or WEIGHTS / "x_pool-mini")
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
-from baselines.retrieval.queries import QueryPolicy
 from ivcr_bench.errors import IvcrError
+from ivcr_bench.schema import QueryPolicy
 
 IMAGE_STEM = "clip.vision_model.embeddings"
 CLIP_EMBEDDINGS = (IMAGE_STEM, "clip.vision_model.pre_layrnorm", "clip.text_model.embeddings")

@@ -27,9 +27,9 @@ from transformers import PreTrainedTokenizerBase
 
 from baselines.retrieval.clip_backbone import load_tokenizer
 from baselines.retrieval.methods import METHODS
-from baselines.retrieval.queries import QueryPolicy
 from ivcr_bench.errors import IvcrError
 from ivcr_bench.jsonl import write_atomically
+from ivcr_bench.schema import QueryPolicy
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ from typing import get_args
 
 import click
 
-from ivcr_bench.schema import HistoryMode, Scope, Split
+from ivcr_bench.schema import HistoryMode, QueryPolicy, Scope, Split
 
 
 @click.command()
@@ -29,6 +29,11 @@ from ivcr_bench.schema import HistoryMode, Scope, Split
     show_default=True,
     help="Search the whole corpus, or re-rank the candidates of each turn.",
 )
+@click.option(
+    "--query",
+    type=click.Choice(get_args(QueryPolicy)),
+    help="What of a dialogue a retriever of single turns is asked.  [default: what it was trained on]",
+)
 @click.option("--out", type=click.Path(path_type=Path), help="Where to write.  [default: runs/SYSTEM...]")
 @click.option("--limit", type=click.IntRange(min=1), help="Only the first so many dialogues.")
 @click.option("--batch-size", type=click.IntRange(min=1), default=32, show_default=True, help="Requests at a time.")
@@ -39,6 +44,7 @@ def command(
     split: Split,
     history: HistoryMode,
     scope: Scope,
+    query: QueryPolicy | None,
     out: Path | None,
     limit: int | None,
     batch_size: int,
@@ -53,12 +59,13 @@ def command(
       ivcr-bench run --system interllava
       ivcr-bench run --system my_pkg.my_module:MySystem --limit 20 --out runs/try
       ivcr-bench run --system interllava --history gold --dataset mini-seed1 --resume
+      ivcr-bench run --system clip4clip+cg_detr --query last
     """
     from ivcr_bench.replay.run import Settings, run
     from ivcr_bench.scoring.tables import render
 
-    folder = out or default_out(spec, history, dataset)
-    settings = Settings(split=split, history=history, scope=scope, limit=limit, batch_size=batch_size)
+    folder = out or default_out(spec, history, dataset, query)
+    settings = Settings(split=split, history=history, scope=scope, limit=limit, batch_size=batch_size, query=query)
     try:
         report = run(spec, dataset, folder, settings, resume=resume)
     except KeyboardInterrupt:
@@ -68,9 +75,11 @@ def command(
     click.echo(f"Answers: {folder / 'submission.jsonl'}, figures: {folder / 'report.json'}", err=True)
 
 
-def default_out(spec: str, history: HistoryMode, dataset: str) -> Path:
+def default_out(spec: str, history: HistoryMode, dataset: str, query: QueryPolicy | None = None) -> Path:
     """Where a run is written if nobody says: ``runs/interllava``, ``runs/interllava-gold-mini-seed1``."""
     parts = [_slug(spec)]
+    if query is not None:
+        parts.append(query)
     if history == "gold":
         parts.append(history)
     if dataset != "mini":

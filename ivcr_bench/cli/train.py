@@ -8,12 +8,13 @@ from functools import partial
 from importlib.metadata import entry_points
 from inspect import signature
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, get_args
 
 import click
 
 from ivcr_bench.data.dataset import Dataset
 from ivcr_bench.errors import IvcrError
+from ivcr_bench.schema import QueryPolicy
 
 GROUP = "ivcr_bench.trainers"
 
@@ -39,7 +40,7 @@ class Trainer(Protocol):
 @click.option("--backbone", help="Retrieval baselines: start from this folder, or cached Hugging Face name.")
 @click.option(
     "--query",
-    type=click.Choice(["last", "concat", "rewrite"]),
+    type=click.Choice(get_args(QueryPolicy)),
     help="Retrieval baselines: what of a dialogue is the query.  [default: the preset's]",
 )
 def command(

@@ -19,7 +19,7 @@ from ivcr_bench.jsonl import write_atomically
 from ivcr_bench.progress import progress_bar
 from ivcr_bench.replay.journal import Identity, Journal, require_free
 from ivcr_bench.replay.loop import Batch, play
-from ivcr_bench.schema import Dialogue, HistoryMode, Scope, Split, SubmissionHeader, SubmissionTurn
+from ivcr_bench.schema import Dialogue, HistoryMode, QueryPolicy, Scope, Split, SubmissionHeader, SubmissionTurn
 from ivcr_bench.scoring.gold import GoldTurns
 from ivcr_bench.scoring.report import Report, score, write_report
 from ivcr_bench.submission import Submission, open_submission, write_submission
@@ -36,6 +36,7 @@ class Settings:
 
     Attributes:
         limit: replay the first so many dialogues of the split; ``None`` for all.
+        query: what of a dialogue a retriever of single turns is asked; ``None`` for what it was trained on.
     """
 
     split: Split = "test"
@@ -43,6 +44,7 @@ class Settings:
     scope: Scope = "corpus"
     limit: int | None = None
     batch_size: int = 32
+    query: QueryPolicy | None = None
 
 
 class BatchTime(Struct, frozen=True):
@@ -81,7 +83,7 @@ def run(spec: str, dataset_spec: str, out: Path, settings: Settings, *, resume: 
     dataset = open_dataset(dataset_spec)
     dialogues = dataset.split(settings.split)[: settings.limit]
     _require_candidates(dataset, dialogues, settings.scope)
-    system = create_system(spec, dialogues=dialogues)
+    system = create_system(spec, dialogues=dialogues, query=settings.query)
     replay(system, spec, dataset, dialogues, out, settings, resume=resume)
     return _report(out, dataset, settings)
 
@@ -156,7 +158,7 @@ def _tell(failures: Iterable[str], told: int, journal: Path) -> int:
 
 def _identity(spec: str, system: System, dataset: Dataset, settings: Settings) -> Identity:
     return Identity(
-        system=spec,
+        system=spec if settings.query is None else f"{spec} --query {settings.query}",
         weights=fingerprint_of(system),
         dataset=dataset.card.name,
         fingerprint=dataset.card.fingerprint,

@@ -15,7 +15,7 @@ from typing import NamedTuple, Protocol, runtime_checkable
 import numpy as np
 
 from ivcr_bench.data.dataset import Corpus
-from ivcr_bench.schema import Intent, Moment, Request, Response
+from ivcr_bench.schema import Intent, Moment, QueryPolicy, Request, Response
 
 
 @runtime_checkable
@@ -48,6 +48,15 @@ class VideoRetriever(Protocol):
 
     def rank(self, requests: Sequence[Request]) -> np.ndarray:
         """Relevance of every film: float32 ``[requests, films]`` in corpus order, higher is better."""
+        ...
+
+
+@runtime_checkable
+class SingleTurnRetriever(Protocol):
+    """A retriever that reads one text, to which a dialogue comes by a policy; ``ivcr-bench run --query`` sets it."""
+
+    def with_query(self, policy: QueryPolicy) -> VideoRetriever:
+        """This retriever under ``policy``, by a name that says so where the policy is not its own."""
         ...
 
 

@@ -18,10 +18,17 @@ from pathlib import Path
 from typing import Any
 
 from ivcr_bench.errors import IvcrError
-from ivcr_bench.schema import Dialogue
+from ivcr_bench.schema import Dialogue, QueryPolicy
 from ivcr_bench.systems.compose import Composed, Reranked, RetrieverAlone
 from ivcr_bench.systems.controls import FirstTurnOnly, Oracle
-from ivcr_bench.systems.protocol import MomentLocaliser, Reranker, System, VideoRetriever
+from ivcr_bench.systems.protocol import (
+    MomentLocaliser,
+    Reranker,
+    SingleTurnRetriever,
+    System,
+    VideoRetriever,
+)
+from ivcr_bench.systems.traits import name_of
 
 GROUP = "ivcr_bench.systems"
 """The entry-point group in which systems, retrievers and localisers register, ours and anyone's."""
@@ -30,18 +37,23 @@ ORACLE = "oracle"
 FIRST_TURN_ONLY = "first-turn-only:"
 
 
-def create_system(spec: str, *, dialogues: Sequence[Dialogue] | None = None) -> System:
+def create_system(
+    spec: str, *, dialogues: Sequence[Dialogue] | None = None, query: QueryPolicy | None = None
+) -> System:
     """Make the system that ``spec`` names; it is not yet prepared.
 
     Args:
         dialogues: what the system will be asked about. Only ``oracle`` gets to see them.
+        query: what of a dialogue its retriever is asked, if not what it was trained on.
 
     Raises:
         IvcrError: there is no such system, it cannot be loaded, or its parts do not fit together.
     """
     spec = spec.strip()
     if spec.startswith(FIRST_TURN_ONLY):
-        return FirstTurnOnly(create_system(spec.removeprefix(FIRST_TURN_ONLY), dialogues=dialogues))
+        return FirstTurnOnly(create_system(spec.removeprefix(FIRST_TURN_ONLY), dialogues=dialogues, query=query))
+    if query is not None and spec.startswith(("cmd:", "http://", "https://")):
+        raise IvcrError(f"system {spec!r}: --query does not reach another process", hint="leave it out")
     if spec.startswith("cmd:"):
         from ivcr_bench.systems.process import ProcessSystem
 
@@ -50,7 +62,7 @@ def create_system(spec: str, *, dialogues: Sequence[Dialogue] | None = None) -> 
         from ivcr_bench.systems.http import HttpSystem
 
         return HttpSystem(spec)
-    return _as_system(_create_part(spec, dialogues), spec)
+    return _as_system(_create_part(spec, dialogues, query), spec)
 
 
 def registered() -> dict[str, EntryPoint]:
@@ -58,32 +70,41 @@ def registered() -> dict[str, EntryPoint]:
     return {entry.name: entry for entry in sorted(entry_points(group=GROUP))}
 
 
-def _create_part(spec: str, dialogues: Sequence[Dialogue] | None) -> object:
+def _create_part(spec: str, dialogues: Sequence[Dialogue] | None, query: QueryPolicy | None) -> object:
     """What ``spec`` names: a system, a retriever or a localiser."""
     if "+" in spec:
         first, second = _two_parts(spec, "+", dialogues)
         return Composed(
-            _require(VideoRetriever, first, spec, "before '+': a video retriever (method rank)"),
+            _asked(_require(VideoRetriever, first, spec, "before '+': a video retriever (method rank)"), query),
             _require(MomentLocaliser, second, spec, "after '+': a moment localiser (method localise)"),
         )
     if "@" in spec:
         first, second = _two_parts(spec, "@", dialogues)
         return Reranked(
             _require(Reranker, first, spec, "before '@': a system that re-ranks (method with_retriever)"),
-            _require(VideoRetriever, second, spec, "after '@': a video retriever (method rank)"),
+            _asked(_require(VideoRetriever, second, spec, "after '@': a video retriever (method rank)"), query),
         )
     if spec == ORACLE:
         if dialogues is None:
             raise IvcrError(f"system {ORACLE!r} needs the dialogues that it is to answer")
-        return Oracle(dialogues)
-    return _load(spec)
+        return _asked(Oracle(dialogues), query)
+    return _asked(_load(spec), query)
+
+
+def _asked(part: Any, query: QueryPolicy | None) -> Any:
+    """``part`` under the policy ``query``, if there is one."""
+    if query is None:
+        return part
+    if not isinstance(part, SingleTurnRetriever):
+        raise IvcrError(f"{name_of(part)}: has no query policy", hint="--query is for retrievers of single turns")
+    return part.with_query(query)
 
 
 def _two_parts(spec: str, sign: str, dialogues: Sequence[Dialogue] | None) -> tuple[object, object]:
     names = spec.split(sign)
     if len(names) != 2 or not all(names):
         raise IvcrError(f"system {spec!r}: found {len(names)} parts, expected A{sign}B")
-    return _create_part(names[0], dialogues), _create_part(names[1], dialogues)
+    return _create_part(names[0], dialogues, None), _create_part(names[1], dialogues, None)
 
 
 def _as_system(part: object, spec: str) -> System:

@@ -190,6 +190,10 @@ def test_default_folder(spec, history, dataset, expected):
     assert default_out(spec, history, dataset) == Path(expected)
 
 
+def test_default_folder_names_the_query_policy():
+    assert default_out("clip4clip", "gold", "mini", "last") == Path("runs/clip4clip-last-gold")
+
+
 def test_help_has_examples(ivcr_bench):
     code, out, _ = ivcr_bench("run", "--help")
     assert code == 0

@@ -44,6 +44,34 @@ def test_specs(spec, kind, name):
     assert system.name == name
 
 
+class Asked(FixedRetriever):
+    """Knows its query policy."""
+
+    def with_query(self, policy):
+        asked = Asked()
+        asked.name = f"fixed-{policy}"
+        return asked
+
+
+@pytest.mark.parametrize(
+    ("spec", "name"),
+    [
+        (f"{__name__}:Asked", "fixed-last"),
+        (f"{__name__}:Asked+whole-film", "fixed-last+whole-film"),
+        (f"{HERE}:Listener@{__name__}:Asked", "listener@fixed-last"),
+        (f"first-turn-only:{__name__}:Asked", "first-turn-only:fixed-last"),
+    ],
+)
+def test_a_query_policy_reaches_the_retriever(spec, name):
+    assert create_system(spec, query="last").name == name
+
+
+@pytest.mark.parametrize("spec", ["random", "oracle", f"{HERE}:FixedRetriever+whole-film", "cmd:x", "http://x"])
+def test_a_query_policy_for_one_that_has_none(spec):
+    with pytest.raises(IvcrError, match=r"no query policy|--query does not reach"):
+        create_system(spec, dialogues=DIALOGUES, query="last")
+
+
 def test_a_folder_after_a_registered_name_is_its_weights(monkeypatch):
     entry = EntryPoint("listener", f"{HERE}:Listener", registry.GROUP)
     monkeypatch.setattr(registry, "entry_points", lambda group: [entry])

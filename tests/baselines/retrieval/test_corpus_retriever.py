@@ -101,7 +101,9 @@ def test_films_are_encoded_once(weights, cache, corpus, monkeypatch):
 
 
 def test_the_policy_of_the_weights_may_be_overruled(weights, cache, corpus):
-    concat, last = CorpusRetriever(weights["x_pool"], cache), CorpusRetriever(weights["x_pool"], cache, policy="last")
+    concat = CorpusRetriever(weights["x_pool"], cache)
+    last = concat.with_query("last")
+    assert (concat.name, last.name, concat.with_query("concat").name) == ("x_pool", "x_pool-last", "x_pool")
     assert concat.fingerprint != last.fingerprint
     for part in (concat, last):
         part.prepare(corpus)
