@@ -12,7 +12,7 @@ from ivcr_bench.cli.main import cli
 from ivcr_bench.data.catalog import open_dataset
 from ivcr_bench.scoring.report import read_report
 
-NAMES = ["2d_tan", "cg_detr", "mmn", "umt"]
+NAMES = ["2d_tan", "cg_detr", "mmn", "momentdiff", "umt"]
 
 
 @pytest.fixture(scope="module")
