@@ -322,7 +322,9 @@ def score_itc(itc: Tensor, text: Tensor, pooling: Pooling = "frame_mean") -> Ten
     if pooling == "query_mean":
         mean = F.normalize(itc.mean(1), dim=-1)
         return torch.einsum("td,vqd->tvq", text, mean).amax(-1)
-    best = torch.einsum("td,vfqd->tvfq", text, itc).amax(-1)
+    # Queries come first, so that the best is taken of large adjacent blocks.
+    by_query = itc.permute(2, 3, 0, 1)
+    best = (text @ by_query.flatten(2)).amax(0).unflatten(-1, by_query.shape[2:])
     if pooling == "frame_mean":
         return best.mean(-1)
     if pooling == "max":
