@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -10,12 +11,15 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from baselines.backbones.frames import normalise
+from baselines.mllm.vtimellm.config import VTimeLlmConfig
 from baselines.retrieval.clip_backbone import ClipBackbone, ClipConfig
+from ivcr_bench.data.video import sample_numbers
 
 CLIP_LARGE = ClipConfig(
     patch_size=14, vision_width=1024, vision_layers=24, vision_heads=16, text_width=768, text_heads=12, width=768
 )
 """OpenAI's ViT-L/14 at 224 pixels."""
+FRAMES_AT_ONCE = 10
 
 
 def frame_numbers(total: int, count: int, clip: tuple[float, float] | None = None, rate: float = 0.0) -> np.ndarray:
@@ -56,6 +60,17 @@ def preprocess(images: np.ndarray, size: int, *, antialias: bool = False) -> Ten
         pixels = F.interpolate(pixels, shape, mode="bicubic", align_corners=False, antialias=antialias)
     top, left = round((shape[0] - size) / 2), round((shape[1] - size) / 2)
     return normalise(pixels[..., top : top + size, left : left + size].movedim(1, -1))
+
+
+def film_features(clip: ClipBackbone, film: Path, config: VTimeLlmConfig) -> np.ndarray:
+    """What the authors keep of a film: float16 ``[frames, width]``, vectors as `frame_features` makes them.
+
+    Raises:
+        IvcrError: ``film`` is not a whole film that can be read.
+    """
+    images = sample_numbers(film, lambda total: frame_numbers(total, config.frames).tolist()).images
+    chunks = [images[first : first + FRAMES_AT_ONCE] for first in range(0, len(images), FRAMES_AT_ONCE)]
+    return np.concatenate([frame_features(clip, chunk, antialias=config.antialias) for chunk in chunks])
 
 
 @torch.inference_mode()

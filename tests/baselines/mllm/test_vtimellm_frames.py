@@ -3,15 +3,21 @@
 from importlib import import_module
 from pathlib import Path
 
+import av
 import numpy as np
 import pytest
 import torch
 
 from baselines.backbones.frames import CLIP_MEAN, CLIP_STD
-from baselines.mllm.vtimellm.frames import CLIP_LARGE, frame_features, frame_numbers, preprocess
+from baselines.mllm.vtimellm.config import VTimeLlmConfig
+from baselines.mllm.vtimellm.frames import CLIP_LARGE, film_features, frame_features, frame_numbers, preprocess
 from baselines.retrieval.checkpoints import convert_checkpoint
 from baselines.retrieval.clip_backbone import ClipBackbone, ClipConfig
 
+SMALL_CLIP = ClipConfig(
+    image_size=32, patch_size=8, vision_width=32, vision_layers=2, vision_heads=2, text_width=32, text_layers=2,
+    text_heads=2, width=32, vocab_size=64, max_text=16, eos_token_id=63,
+)  # fmt: skip
 IMAGES = np.random.default_rng(0).integers(0, 256, (3, 40, 61, 3)).astype(np.uint8)
 
 
@@ -103,11 +109,7 @@ def openai_clip(monkeypatch):
 
 def test_vectors_are_those_of_openai(openai_clip):
     state = openai_clip.random_state(np.random.default_rng(1))
-    sizes = ClipConfig(
-        image_size=32, patch_size=8, vision_width=32, vision_layers=2, vision_heads=2, text_width=32, text_layers=2,
-        text_heads=2, width=32, vocab_size=64, max_text=16, eos_token_id=63,
-    )  # fmt: skip
-    clip = ClipBackbone.build(sizes).eval()
+    clip = ClipBackbone.build(SMALL_CLIP).eval()
     clip.load_state_dict(convert_checkpoint({k: torch.as_tensor(v) for k, v in state.items()}, clip).state)
     expected = openai_clip.image_tokens(state, preprocess(IMAGES, 32).numpy(), heads=2)[:, 0]
     found = frame_features(clip, IMAGES)
@@ -118,6 +120,30 @@ def test_vectors_are_those_of_openai(openai_clip):
     assert (cosines > 0.9999).all()
     # Lengths are kept.
     np.testing.assert_allclose(found, expected, atol=2e-2)
+
+
+@pytest.fixture
+def film(tmp_path):
+    """Two seconds of 25 frames each, ever lighter."""
+    path = tmp_path / "film.mkv"
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("ffv1", rate=25, width=64, height=48, pix_fmt="bgr0")
+        for number in range(50):
+            image = np.full((48, 64, 3), 5 * number, np.uint8)
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(image, format="rgb24").reformat(format="bgr0")))
+        container.mux(stream.encode())
+    return path
+
+
+def test_a_film(film):
+    torch.manual_seed(2)
+    clip = ClipBackbone.build(SMALL_CLIP).eval()
+    found = film_features(clip, film, VTimeLlmConfig(frames=12))
+    # 49 / 11 = 4.45: frames 0, 4, 8, 13, ..., 49
+    shown = np.stack([np.full((48, 64, 3), 5 * number, np.uint8) for number in frame_numbers(50, 12)])
+    assert frame_numbers(50, 12).tolist()[:4] == [0, 4, 8, 13]
+    np.testing.assert_allclose(found, frame_features(clip, shown), atol=1e-3)
+    assert len(np.unique(found, axis=0)) == 12
 
 
 def test_clip_has_the_published_size():
