@@ -13,6 +13,9 @@ from transformers import LlamaConfig, LlamaForCausalLM
 
 from baselines.mllm.pieces import FILM_PLACE, IGNORED, Encoded
 
+TOP_K = 50
+"""Drawn answers choose among so many tokens: what the authors did not set was 50 in their Hugging Face."""
+
 
 @dataclass(frozen=True)
 class LlamaSizes:
@@ -111,7 +114,7 @@ class Decoding:
         """For `transformers.GenerationMixin.generate`."""
         if not self.temperature:
             return {"max_new_tokens": self.longest, "do_sample": False}
-        drawn = {"temperature": self.temperature, "top_p": self.top_p, "top_k": 0}
+        drawn = {"temperature": self.temperature, "top_p": self.top_p, "top_k": TOP_K}
         return {"max_new_tokens": self.longest, "do_sample": True, **drawn}
 
 

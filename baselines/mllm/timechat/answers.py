@@ -7,9 +7,11 @@ from collections.abc import Callable, Mapping
 
 from baselines.mllm.times import Found, Rule, first_found
 
-_NUMBER = r"(?<![a-z0-9.:])(?:\d+(?:\.\d+)?)(?![0-9:]|\.\d)(?!\s*%)"
-_CLOCK = r"(?<![\d.:])(?:\d{1,2}:)?\d{1,2}:\d{2}(?:\.\d+)?(?![\d:])"
-_MINUTES = r"(?<![a-z0-9.:])\d+\s*(?:分钟?|minutes?|mins?)(?:\s*(?:and\s*)?\d+(?:\.\d+)?\s*(?:秒|seconds?|secs?|s\b))?"
+_NUMBER = r"(?<![a-z0-9.])(?<!\d:)\d+(?:\.\d+)?(?!\d|:\d|\.\d)(?!\s*%)"
+_CLOCK = r"(?<![\d.])(?<!\d:)(?:\d{1,2}:)?\d{1,2}:\d{2}(?:\.\d+)?(?!\d|:\d)"
+_MINUTES = (
+    r"(?<![a-z0-9.])(?<!\d:)\d+\s*(?:分钟?|minutes?|mins?)(?:\s*(?:and\s*)?\d+(?:\.\d+)?\s*(?:秒|seconds?|secs?|s\b))?"
+)
 _UNIT = r"\s*(?:秒钟?|seconds?|secs?|s)(?![a-z])"
 _TIME = rf"(?:{_CLOCK}|{_MINUTES}|{_NUMBER}(?:{_UNIT})?)"
 _GAP = r"(?:\s|[*,'\"]|开始|起)*"
