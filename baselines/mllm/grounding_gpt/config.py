@@ -40,6 +40,7 @@ class GroundingGptConfig:
         prompt_id: how a moment is asked for, a key of `baselines.mllm.grounding_gpt.prompts.QUESTIONS`.
         prompt_style: separators of a prompt that is to be answered; the authors ask with ``upstream_infer``.
         transform: ``resize``, or the random crop that the authors' code takes even to answer.
+        crop_seed: of that crop; theirs is another one at every call.
         short_films: a film with fewer than ``frames`` frames gives those that it has, as the authors', or repeats
             them, so that the number of a frame always is the same fraction of the film.
         on_video_change: turns about other films are forgotten, or told after the film.
@@ -61,6 +62,7 @@ class GroundingGptConfig:
     prompt_id: str = "ggpt_v1"
     prompt_style: PromptStyle = "upstream_infer"
     transform: Transform = "resize"
+    crop_seed: int = 0
     short_films: ShortFilms = "fewer"
     on_video_change: OnVideoChange = "reset"
     temperature: float = 0.0

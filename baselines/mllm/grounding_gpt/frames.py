@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -10,11 +11,28 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from baselines.backbones.frames import normalise
-from baselines.mllm.grounding_gpt.config import ShortFilms
+from baselines.mllm.grounding_gpt.config import GroundingGptConfig, ShortFilms
+from ivcr_bench.data.video import sample_numbers
 
 SCALE, RATIO = (0.5, 1.0), (3 / 4, 4 / 3)
 """Part of the picture that a crop covers, and its width over its height."""
 TRIES = 10
+
+
+def film_pixels(film: Path, config: GroundingGptConfig) -> Tensor:
+    """What the encoder of frames takes of a film: float32 ``[frames, 3, size, size]``; the aspect is not kept.
+
+    Raises:
+        IvcrError: ``film`` is not a whole film that can be read.
+        ValueError: the configuration has no encoder of frames.
+    """
+    if config.blip2 is None:
+        raise ValueError("this configuration has no encoder of frames")
+    size = (config.blip2.image_size, config.blip2.image_size)
+    seen = sample_numbers(film, lambda total: frame_places(total, config.frames, config.short_films).tolist(), size)
+    if config.transform == "resize":
+        return resized(seen.images)
+    return randomly_cropped(seen.images, torch.Generator().manual_seed(config.crop_seed))
 
 
 def frame_places(film_frames: int, count: int, short_films: ShortFilms = "fewer") -> np.ndarray:

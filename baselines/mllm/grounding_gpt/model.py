@@ -18,6 +18,7 @@ from baselines.mllm.grounding_gpt.config import GroundingGptConfig
 
 VISION_NORM_EPS = 1e-5
 QUERY_DEVIATION = 0.02
+FRAMES_AT_ONCE = 32
 LONGEST_WAVE = 10_000.0
 
 
@@ -126,8 +127,8 @@ class GroundingGpt(nn.Module):
         """
         if self.frames is None:
             raise ValueError("this model has no encoder of frames, expected their rows")
-        rows: Tensor = self.frames(pixels)
-        return rows
+        with torch.no_grad():
+            return torch.cat([self.frames(chunk) for chunk in pixels.split(FRAMES_AT_ONCE)])
 
 
 def waves(positions: int, width: int) -> Tensor:

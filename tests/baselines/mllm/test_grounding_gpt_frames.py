@@ -1,7 +1,10 @@
 """Which frames of a film GroundingGPT sees, and how: plainly, or through the authors' random crop."""
 
 import math
+from dataclasses import replace
 
+import av
+import grounding_gpt_authors as authors
 import numpy as np
 import pytest
 import torch
@@ -9,7 +12,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from baselines.backbones.frames import CLIP_MEAN, CLIP_STD
-from baselines.mllm.grounding_gpt.frames import RATIO, SCALE, crop_box, frame_places, randomly_cropped, resized
+from baselines.mllm.grounding_gpt import PRESETS, GroundingGpt
+from baselines.mllm.grounding_gpt.frames import (
+    RATIO,
+    SCALE,
+    crop_box,
+    film_pixels,
+    frame_places,
+    randomly_cropped,
+    resized,
+)
 
 
 @given(st.integers(1, 5000))
@@ -78,3 +90,48 @@ def test_a_crop_covers_half_to_all_of_a_picture_with_sides_of_three_to_four():
 def test_a_strip_is_cropped_in_its_middle():
     # No crop of these sides fits 10 by 100 with half its area: 10 high, 4/3 as wide.
     assert crop_box((10, 100), torch.Generator().manual_seed(0)) == (0, 43, 10, math.floor(10 * 4 / 3))
+
+
+@pytest.fixture
+def film(tmp_path):
+    """Five frames of a lossless film, frame i of the grey 40 * i."""
+    path = tmp_path / "film.mkv"
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("ffv1", rate=5, width=48, height=32, pix_fmt="bgr0")
+        for i in range(5):
+            grey = np.full((32, 48, 3), 40 * i, np.uint8)
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(grey, format="rgb24").reformat(format="bgr0")))
+        container.mux(stream.encode())
+    return path
+
+
+@pytest.mark.parametrize(
+    ("changes", "greys"),
+    [
+        ({}, [0, 40, 80, 120, 160]),
+        ({"frames": 3}, [0, 40, 120]),
+        ({"short_films": "repeat"}, [0, 0, 40, 80, 80, 120, 160]),
+        ({"transform": "upstream_random_crop"}, [0, 40, 80, 120, 160]),
+    ],
+)
+def test_pixels_of_a_film(film, changes, greys):
+    pixels = film_pixels(film, replace(authors.CONFIG, **changes))
+    assert pixels.shape == (len(greys), 3, 28, 28)
+    found = (pixels[:, 0] * CLIP_STD[0] + CLIP_MEAN[0]) * 255
+    # The authors cut off what follows the point: 39.99, which interpolation makes of 40, becomes 39.
+    cut = 1 if "transform" in changes else 0
+    expected = torch.tensor(greys).float().view(-1, 1, 1).expand_as(found)
+    torch.testing.assert_close(found, expected, atol=cut + 1e-3, rtol=0)
+
+
+@torch.no_grad()
+def test_a_film_of_fewer_frames_than_the_table_of_positions_is_encoded(film):
+    model = GroundingGpt(authors.CONFIG).eval()
+    rows = model.encode_frames(film_pixels(film, model.config))
+    assert rows.shape == (5, 5, 48)
+    assert model.film_tokens(rows[None]).shape == (1, authors.VIDEO_TOKENS, 64)
+
+
+def test_rows_that_are_given_need_no_film(film):
+    with pytest.raises(ValueError, match="no encoder of frames"):
+        film_pixels(film, PRESETS["mini"])
