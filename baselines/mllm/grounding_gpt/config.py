@@ -89,10 +89,12 @@ PRESETS: Mapping[str, GroundingGptConfig] = {
         video_mlp=192,
         dropout=0.0,
         sinusoidal_positions=True,
-        llama=LlamaSizes(2009, hidden=128, layers=3, heads=4, mlp=384, positions=1024, initializer_range=0.09),
+        llama=LlamaSizes(
+            1240 + len(MARKS), hidden=128, layers=3, heads=4, mlp=384, positions=1024, initializer_range=0.09
+        ),
         prompt_style="train",
         on_video_change="summary",
     ),
     "paper": GroundingGptConfig(blip2=Blip2RetrieverConfig()),
 }
-"""``mini`` fits IVCR-Mini, on frames that InterLLaVA's BLIP-2 encoded; ``paper`` is on Vicuna-7B v1.5."""
+"""``mini`` fits IVCR-Mini, on the frames and words of InterLLaVA's first phase; ``paper`` is on Vicuna-7B v1.5."""

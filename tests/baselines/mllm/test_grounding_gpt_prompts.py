@@ -5,6 +5,8 @@ from dataclasses import replace
 import pytest
 from grounding_gpt_tokenizer import llama_like
 
+from baselines.backbones.tokenizer import load_tokenizer
+from baselines.interllava.phase1 import SHIPPED
 from baselines.mllm.grounding_gpt import METHOD, PRESETS
 from baselines.mllm.grounding_gpt.config import MARKS
 from baselines.mllm.grounding_gpt.dialogue import rounds_about
@@ -190,3 +192,11 @@ def test_a_summary_of_what_was_said_before_comes_after_the_film():
     assert [r.question for r in rounds] == ["Earlier we said: Find a dance film.\nWhen does it spin?", "When?"]
     assert text(rounds).startswith(f"{PREAMBLE}###Human: {FILM}\nEarlier we said: Find a dance film.\nWhen does")
     assert rounds_about("f1", 50.0, (), "When?", "summary") == [Round("When?")]
+
+
+def test_mini_has_the_words_of_the_shipped_tokenizer():
+    tokenizer = load_tokenizer(SHIPPED / "phase1" / "tokenizer.json")
+    add_marks(tokenizer, PRESETS["mini"].llama.vocab_size)
+    found = encode_rounds(tokenizer, [Round(moment_question("A star falls."))], PRESETS["mini"], 32)
+    assert found.ids.count(FILM_PLACE) == 32
+    assert set(tokenizer.convert_tokens_to_ids(["#", "### Human:", "</s>"])) <= set(ends(tokenizer))
