@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 import stat
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from fractions import Fraction
@@ -123,6 +123,24 @@ def sample_rate(path: str | Path, rate: float, size: tuple[int, int] | None = No
     with _open_film(Path(path)) as film:
         timeline = film.timeline
         return film.frames_at(rate_ticks(timeline.span, timeline.time_base, rate), size)
+
+
+def sample_numbers(
+    path: str | Path, choose: Callable[[int], Sequence[int]], size: tuple[int, int] | None = None
+) -> Frames:
+    """Frames by number rather than by time, as many authors sample.
+
+    Args:
+        path: the film.
+        choose: numbers from 0 on, ascending, given how many frames the film has.
+        size: ``(width, height)`` to resize to; the film's own size if omitted.
+
+    Raises:
+        IvcrError: ``path`` is not a whole film that can be read.
+    """
+    with _open_film(Path(path)) as film:
+        shown = film.timeline.shown
+        return film.frames_at((shown[np.asarray(choose(len(shown)))] - shown[0]).tolist(), size)
 
 
 class _Film:

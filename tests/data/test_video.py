@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from ivcr_bench.data import timeline, video
-from ivcr_bench.data.video import probe, sample_rate, sample_uniform
+from ivcr_bench.data.video import probe, sample_numbers, sample_rate, sample_uniform
 from ivcr_bench.errors import IvcrError
 
 BITS = 8
@@ -182,6 +182,15 @@ def test_more_samples_than_frames_repeat_frames_to_the_last(tmp_path):
     frames = sample_uniform(path, 7)
     assert numbers(frames) == [0, 0, 1, 1, 1, 2, 2]
     assert frames.times == pytest.approx([0, 0, 0.1, 0.1, 0.1, 0.2, 0.2])
+
+
+@pytest.mark.parametrize("name", ["film.mp4", "film.mkv", "film.avi"])
+def test_frames_by_number_wherever_in_time_they_lie(tmp_path, name):
+    stamps = range(6) if name.endswith("avi") else [0, 1, 2, 20, 21, 40]
+    path = encode(tmp_path / name, stamps, bf=0)
+    frames = sample_numbers(path, lambda total: [0, 3, total - 2, total - 1, total - 1])
+    assert numbers(frames) == [0, 3, 4, 5, 5]
+    assert frames.times == pytest.approx([stamps[number] / 10 for number in (0, 3, 4, 5, 5)])
 
 
 @pytest.mark.parametrize("name", ["vfr.mp4", "vfr.mkv"])

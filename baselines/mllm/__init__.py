@@ -1,0 +1,1 @@
+"""The three multi-modal language models of the paper that localise moments: GroundingGPT, VTimeLLM, TimeChat."""
