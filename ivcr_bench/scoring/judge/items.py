@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from enum import Enum
+from enum import StrEnum
 from types import MappingProxyType
 
 from ivcr_bench.schema import Language
 
 
-class Label(str, Enum):
+class Label(StrEnum):
     """A bucket of relevance, best first. A judge chooses a word; only `VALUES` turns it into a number."""
 
     HIGHLY = "highly_relevant"

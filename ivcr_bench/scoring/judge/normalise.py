@@ -14,7 +14,7 @@ LONGEST = 2000
 
 _NEWLINES = re.compile(r"\n{4,}")
 _UNSEEN = frozenset({"Cc", "Cf", "Co", "Cs", "Cn"})
-_SEEN_AS_NEWLINE = frozenset("\u2028\u2029")
+_SEEN_AS_NEWLINE = frozenset("\r\u2028\u2029")
 _UNSEEN_LETTERS_AND_MARKS = re.compile(
     "[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u3164\ufe00-\ufe0f\uffa0\U000e0100-\U000e01ef]"
 )
