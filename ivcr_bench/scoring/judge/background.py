@@ -77,4 +77,9 @@ class Calls(Generic[T]):
 
 def wait_for(coroutine: Coroutine[Any, Any, T]) -> T:
     """The result of ``coroutine``, run in the background."""
-    return asyncio.run_coroutine_threadsafe(coroutine, background_loop()).result()
+    future = asyncio.run_coroutine_threadsafe(coroutine, background_loop())
+    try:
+        return future.result()
+    except BaseException:  # Ctrl-C, too
+        future.cancel()
+        raise

@@ -66,6 +66,11 @@ class Budget:
             self._open -= 1
             self._settled.notify_all()
 
+    def adopt(self, usd: Decimal, requests: int) -> None:
+        """Count calls that an earlier run had sent, and that this one has brought home; no limit undoes them."""
+        self._spent += usd
+        self._requests += requests
+
     def _count(self, requests: int) -> None:
         if self._max_requests is not None and self._requests + requests > self._max_requests:
             raise BudgetReached(

@@ -70,6 +70,16 @@ class CostReport:
     at_most: Decimal = Decimal(0)
     batched: int = 0
 
+    def __add__(self, other: CostReport) -> CostReport:
+        return CostReport(
+            self.attempts + other.attempts,
+            total([self.usage, other.usage]),
+            self.usd + other.usd,
+            self.unknown + other.unknown,
+            self.at_most + other.at_most,
+            self.batched + other.batched,
+        )
+
     def lines(self) -> list[str]:
         """The report, as it is shown."""
         outcomes = ", ".join(f"{name} {count}" for name, count in sorted(self.attempts.items()))
@@ -151,6 +161,10 @@ class Ledger:
             self._stream.write(_ENCODER.encode(event) + b"\n")
         except OSError as error:
             raise IvcrError(f"{self._path}: cannot write: {error.strerror}") from None
+
+    def expect(self, event: Sent) -> None:
+        """Count the end of a call that another run wrote down when it sent it."""
+        self._tally.note(event)
 
     def report(self) -> CostReport:
         """What the calls came to that this object wrote down."""

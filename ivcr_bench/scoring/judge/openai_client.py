@@ -5,9 +5,9 @@ from __future__ import annotations
 import asyncio
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Awaitable, Mapping
 from itertools import cycle
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeVar
 from urllib.parse import urlsplit
 
 import msgspec
@@ -23,6 +23,8 @@ try:
     import openai
 except ModuleNotFoundError:
     raise IvcrError("the package 'openai' is missing", hint="pip install 'ivcr-bench[judge]'") from None
+
+T = TypeVar("T")
 
 DEFAULT_BASE_URL = "https://api.openai.com/v1"
 CALL_SECONDS = 60.0
@@ -190,7 +192,7 @@ class ChatClient:
 
     def __init__(self, settings: Settings, concurrency: int) -> None:
         self._settings = settings
-        self._openai = openai.AsyncOpenAI(
+        self.openai = openai.AsyncOpenAI(
             api_key=settings.api_key,
             base_url=settings.base_url,
             max_retries=0,
@@ -205,22 +207,31 @@ class ChatClient:
             CallFailure: none came.
             IvcrError: none will ever come: the key is not accepted, the model unknown, the account empty.
         """
+        # not ``chat.completions.create``: its models of requests and answers take longer than all else here
+        reply = await self.reply_to(self.openai.post("/chat/completions", body=body, cast_to=httpx2.Response))
+        return read_completion(self.keyless(reply.content))
+
+    async def reply_to(self, call: Awaitable[T], seconds: float | None = None) -> T:
+        """The reply to any call of `openai`, for which it may take so long; raises as `ask`."""
+        seconds = seconds or self._settings.seconds
         try:
-            async with asyncio.timeout(self._settings.seconds):
-                # not ``chat.completions.create``: its models of requests and answers take longer than all else here
-                reply = await self._openai.post("/chat/completions", body=body, cast_to=httpx2.Response)
+            async with asyncio.timeout(seconds):
+                return await call
         except (TimeoutError, openai.APITimeoutError):
-            raise CallFailure(Outcome.TIMEOUT, f"no answer within {self._settings.seconds:g} s") from None
+            raise CallFailure(Outcome.TIMEOUT, f"no answer within {seconds:g} s") from None
         except openai.APIStatusError as error:
             raise self._refused(error) from None
         except openai.OpenAIError as error:
             reason = self.without_key(str(error.__cause__ or error))
             raise CallFailure(Outcome.CONNECTION, f"the connection failed: {reason}") from None
-        return read_completion(reply.content.replace(self._settings.api_key.encode(), b"[key]"))
+
+    def keyless(self, body: bytes) -> bytes:
+        """``body`` without the key, should the provider have sent it back."""
+        return body.replace(self._settings.api_key.encode(), b"[key]")
 
     async def close(self) -> None:
         """Let go of the connections."""
-        await self._openai.close()
+        await self.openai.close()
 
     def without_key(self, text: str) -> str:
         """The start of what the provider said, without the key, should it hold it."""
