@@ -82,7 +82,7 @@ def test_a_report_survives_its_file(tmp_path):
     assert render(read_report(tmp_path / "report.json")) == render(report)
 
 
-@pytest.mark.parametrize("content", [b"", b"{", b"[]", b'{"format": "ivcr-report/2"}', b"\xff", b"[" * 100_000])
+@pytest.mark.parametrize("content", [b"", b"{", b"[]", b'{"format": "ivcr-report/3"}', b"\xff", b"[" * 100_000])
 def test_what_is_no_report_is_refused(tmp_path, content):
     (tmp_path / "report.json").write_bytes(content)
     with pytest.raises(IvcrError, match=r"report\.json: not a report"):

@@ -38,6 +38,9 @@ def normalise(text: str) -> Normalised:
     >>> normalise("\u202ehigh\u200bly\x00 \n\n\n\n\n rele\u0301vant ")
     Normalised(text='highly \n\n\n relévant', truncated=False)
     """
+    if text.isprintable() and not _UNSEEN_LETTERS_AND_MARKS.search(text) and unicodedata.is_normalized("NFC", text):
+        text = text.strip()
+        return Normalised(text[:LONGEST].strip(), len(text) > LONGEST)
     seen = _NEWLINES.sub("\n\n\n", text.replace("\r\n", "\n").translate(_KEPT)).strip()
     # Composing takes quadratic time on a flood of marks, so what is cut anyway is cut before, too.
     composed = unicodedata.normalize("NFC", seen[: 2 * LONGEST])
