@@ -75,9 +75,7 @@ def test_a_submission_of_one_attack_is_held_whatever_the_model_says(attack):
 
 def test_an_honest_submission_is_not_held_by_the_screen():
     """The layers stop attacks, not answers: right answers pass all but the canaries of a captured model."""
-    from attack_layers import Hearing, _gold
-
-    gold = _gold()
+    gold = gold_turns()
     answers = [
         SubmissionTurn(dialogue_id=name, turn=1, intent="video_retrieval", text=gold.references[row])
         for row, name in enumerate(gold.places)

@@ -180,7 +180,7 @@ def _cells(found: Agreement) -> list[str]:
 
 
 def _number(value: float | None) -> str:
-    return "-" if value is None else f"{value:.2f}"
+    return "-" if value is None else f"{round(value, 2) + 0.0:.2f}"  # no -0.00
 
 
 def _interval(estimate: Estimate) -> str:
