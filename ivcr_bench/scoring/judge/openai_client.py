@@ -218,12 +218,13 @@ class ChatClient:
             async with asyncio.timeout(seconds):
                 return await call
         except (TimeoutError, openai.APITimeoutError):
-            raise CallFailure(Outcome.TIMEOUT, f"no answer within {seconds:g} s") from None
+            failure: CallFailure | IvcrError = CallFailure(Outcome.TIMEOUT, f"no answer within {seconds:g} s")
         except openai.APIStatusError as error:
-            raise self._refused(error) from None
+            failure = self._refused(error)
         except openai.OpenAIError as error:
             reason = self.without_key(str(error.__cause__ or error))
-            raise CallFailure(Outcome.CONNECTION, f"the connection failed: {reason}") from None
+            failure = CallFailure(Outcome.CONNECTION, f"the connection failed: {reason}")
+        raise failure  # here, and not above, so that no error of theirs, which may hold the key, hangs on ours
 
     def keyless(self, body: bytes) -> bytes:
         """``body`` without the key, should the provider have sent it back."""

@@ -136,7 +136,7 @@ class Loopback:
             error = {"error": {"message": f"injected {fault} for {self.key}", "code": None}}
             return reply(writer, int(fault), error, self.retry_after if fault in ("429", "503") else None)
         self.billed.append(tokens_of(turn, ask))
-        return reply(writer, 200, completion(body, turn, ask, fault))
+        return reply(writer, 200, completion(body | {"authorization": self.key}, turn, ask, fault))
 
     def batch_api(self, method, path, body, writer):
         if (method, path) == ("POST", "/files"):
@@ -208,6 +208,8 @@ def completion(body, turn, ask, fault):
     verdict = {"evidence": [reference[:40]], "flags": [], "label": label_of(turn)}
     if fault == "off_menu":
         verdict["label"] = "perfect"
+    if fault == "echo_key":  # what follows the verdict spoils it, too
+        verdict["note"] = body["authorization"]
     if fault == "made_up_evidence":
         verdict["evidence"] = ["never said so at all"]
     content = json.dumps(verdict)
