@@ -9,6 +9,7 @@ from attack_layers import (
     attacks,
     escapes,
     flagged,
+    gold_turns,
     held,
     items,
     refused,
@@ -18,6 +19,7 @@ from attack_layers import (
 
 from ivcr_bench.schema import SubmissionTurn
 from ivcr_bench.scoring.judge.addressing import addresses_judge
+from ivcr_bench.scoring.judge.hearing import Hearing
 from ivcr_bench.scoring.judge.items import VALUES, JudgeItem, Label
 from ivcr_bench.scoring.judge.normalise import normalise
 from ivcr_bench.scoring.judge.rule import RuleJudge

@@ -217,7 +217,7 @@ class _English(dict[str, _Word]):
             return Concept("not", NEGATOR)
         if not word[0].isalnum():
             return Concept(word, MARK)
-        if word[0].isdigit():
+        if word[0].isdecimal() and word.count(".") < 2:
             return number(float(word.replace(",", "")))
         return self._exact.get(word) or self._stems.get(root) or Concept(root, PLAIN)
 

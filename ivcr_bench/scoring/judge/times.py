@@ -13,7 +13,7 @@ _POINT = re.compile(
     rf"""
     (?=[\d第零〇一二两三四五六七八九十百]) (?<![\d:.]) (?!(?:1[5-9]|20)\d0s\b)
     (?: (?:(?P<clock_hours>\d{{1,2}}):)? (?P<clock_minutes>\d{{1,3}})
-        :(?P<clock_seconds>\d{{2}}(?:\.\d{{1,6}})?)(?![\d:])
+        :(?P<clock_seconds>\d{{2}}(?:\.\d{{1,6}})?)(?!:?\d)
       | 第?(?:(?P<hours>{_NUMBER})\s?(?:hours?|hrs?|h|小时)\s?)?
         (?:(?P<minutes>{_NUMBER})\s?(?:minutes?|mins?|m|分钟?)\s?(?:and\s)?)?
         (?P<seconds>{_NUMBER})\s?(?:seconds?|secs?|s|秒钟?)(?![a-z])
