@@ -105,7 +105,7 @@ OTHER = 0
 """Stands for a length where a word does not begin as those of the lexicon do."""
 
 _CHINESE = re.compile("[㐀-鿿豈-﫿]")
-_NUMERAL = re.compile(f"[{''.join(sorted(NUMERALS))}]+")
+_NUMERAL = re.compile(f"[{''.join(sorted(NUMERALS))}]{{1,12}}")
 _LATIN = re.compile(r"[^\W\d_㐀-鿿豈-﫿]+(?:['’][a-z]+)?|\d+(?:[.,]\d+)*")
 _MARKS = frozenset(".,;:!?()，。；：！？（）")
 

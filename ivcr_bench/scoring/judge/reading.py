@@ -77,13 +77,13 @@ class Reading(Struct, frozen=True):
         return _PASSIVE.search(self.text) is not None
 
     def sides(self) -> Iterator[tuple[str, set[str], set[str]]]:
-        """Each relation: its key, what stands before it in its clause and what after it."""
-        for place, (unit, kind) in enumerate(zip(self.units, self.kinds, strict=True)):
-            if kind == RELATION:
-                clause = self.clauses[place]
-                same = [index for index, other in enumerate(self.clauses) if other == clause and index != place]
-                before = {self.units[index] for index in same if index < place}
-                yield unit, before, {self.units[index] for index in same if index > place}
+        """Each relation where it stands first: its key, what stands before it in its clause and what after it."""
+        for unit in {unit for unit, kind in zip(self.units, self.kinds, strict=True) if kind == RELATION}:
+            place = self.units.index(unit)
+            clause = self.clauses[place]
+            same = [index for index, other in enumerate(self.clauses) if other == clause and index != place]
+            before = {self.units[index] for index in same if index < place}
+            yield unit, before, {self.units[index] for index in same if index > place}
 
     def _next_thing(self, place: int, clause: int) -> str | None:
         for index in range(place + 1, min(place + 1 + REACH, len(self.units))):

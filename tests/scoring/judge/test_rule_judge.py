@@ -176,6 +176,14 @@ def test_any_texts_get_a_verdict_that_is_always_the_same(candidate, reference, q
     assert verdict(reference, candidate, query, language) == found
 
 
+@pytest.mark.parametrize(
+    "text", ["一" * 2000, "万" * 2000, "9" * 2000, "1.2.3.4", "²", "1分" * 1000, "1:11:11 " * 250, "不" * 2000]
+)
+def test_odd_numbers_are_read_somehow(text):
+    assert verdict(text, text).label is not None
+    assert verdict(FILM_ZH, text).label is I
+
+
 def test_the_identity_changes_with_the_thresholds():
     assert RuleJudge().judge_id == RuleJudge().judge_id
     assert RuleJudge().judge_id != RuleJudge(Thresholds(highly=0.7)).judge_id
