@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import msgspec
 
@@ -16,9 +17,11 @@ from ivcr_bench.errors import IvcrError
 from ivcr_bench.jsonl import write_atomically
 from ivcr_bench.scoring.judge.items import JudgeItem, Label, Verdict
 from ivcr_bench.scoring.judge.labelled import shipped_labels
-from ivcr_bench.scoring.judge.openai_judge import OpenAIJudge
 from ivcr_bench.scoring.judge.protocol import Judge
 from ivcr_bench.scoring.judge.store import key_of
+
+if TYPE_CHECKING:
+    from ivcr_bench.scoring.judge.openai_judge import OpenAIJudge
 
 FROZEN = 50
 """So many turns, the languages in equal parts."""
