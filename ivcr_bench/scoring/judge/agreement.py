@@ -139,14 +139,14 @@ def render_agreement(report: AgreementReport) -> str:
     header = ["turns", "n", "weighted kappa", "", "kappa", "", "signed error", "", "exact"]
     rows = [[group, *_cells(found)] for group, found in report.groups.items()]
     kappas = [
-        [name, *(f"{_number(found.weighted_kappa.value)} {_interval(found.weighted_kappa)}" for found in of.values())]
-        for name, of in [(report.judge, report.groups), *report.trivial.items()]
+        [name, *(_number(found.weighted_kappa.value) for found in groups.values())]
+        for name, groups in [(report.judge, report.groups), *report.trivial.items()]
     ]
     counts = [[label, *row] for label, row in zip(LABELS, report.groups["all"].confusion, strict=True)]
     blocks = [
         f"judge     {printable(report.judge)} ({report.judge_id})\nerrors    {report.errors}",
         "Agreement with the labels; 95 % interval over turns\n" + _table(header, rows),
-        "Weighted kappa of judges that understand nothing, cut where these very labels like it best\n"
+        "Weighted kappa beside judges that understand nothing, the last three cut where these labels like it best\n"
         + _table(["", *report.groups], kappas),
         "Labels (down) and verdicts (across), all turns\n" + _table(["", *LABELS], counts),
     ]
