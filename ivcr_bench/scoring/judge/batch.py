@@ -287,7 +287,7 @@ class _Run:
             return self._end(call, failure.outcome, usage)
         if self._online.stored(asked.key) is None:
             attempt = Attempt(Outcome.OK.value, usage)
-            self._online.store.put(asked.key, Record(verdict, raw, usage, 0.0, (attempt,)))
+            self._online.keep(asked.key, Record(verdict, raw, usage, 0.0, (attempt,)))
         return self._end(call, Outcome.OK, usage)
 
     def _end(self, call: str, outcome: Outcome, usage: Usage) -> Decimal:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import secrets
+import threading
 import time
 from collections import Counter
 from collections.abc import Iterable, Iterator
@@ -48,7 +49,7 @@ class Judged(NamedTuple):
     """What became of an item."""
 
     key: str
-    record: Record
+    verdict: Verdict
 
 
 class OpenAIJudge:
@@ -91,6 +92,7 @@ class OpenAIJudge:
                 hint="limit it with --max-requests",
             )
         self.costs = CostReport()
+        self._storing = threading.Lock()
 
     def judge(self, items: Iterable[JudgeItem]) -> Iterator[tuple[JudgeItem, Verdict]]:
         """Yield each item once with its verdict, in the order in which they come.
@@ -126,8 +128,14 @@ class OpenAIJudge:
 
     def stored(self, key: str) -> Verdict | None:
         """The verdict in the store; ``None`` if there is none, or the judge failed, which is tried anew."""
-        record = self.store.get(key)
+        with self._storing:
+            record = self.store.get(key)
         return None if record is None or record.verdict.label is None else record.verdict
+
+    def keep(self, key: str, record: Record) -> None:
+        """Put ``record`` into the store, from whichever thread has it."""
+        with self._storing:
+            self.store.put(key, record)
 
     def _settled(
         self, ended: Judged | IvcrError, waiting: dict[str, list[JudgeItem]], desk: _Desk
@@ -135,8 +143,7 @@ class OpenAIJudge:
         if isinstance(ended, IvcrError):
             desk.stopped = desk.stopped or ended
             return
-        self.store.put(ended.key, ended.record)
-        verdict = ended.record.verdict
+        verdict = ended.verdict
         desk.count(verdict)
         for item in waiting.pop(ended.key):
             yield item, verdict
@@ -193,7 +200,10 @@ class _Desk:
                     attempts += call.attempts
                 if verdict.label is not None or not policy.allows(failures):
                     usage = total(attempt.usage for attempt in attempts)
-                    return Judged(key, Record(verdict, raw, usage, time.monotonic() - begun, tuple(attempts)))
+                    # kept at once: a run that is killed before anybody takes the verdict has paid for it, too
+                    record = Record(verdict, raw, usage, time.monotonic() - begun, tuple(attempts))
+                    self._judge.keep(key, record)
+                    return Judged(key, verdict)
         except IvcrError as error:
             return error
 

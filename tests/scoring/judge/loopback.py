@@ -9,7 +9,6 @@ import sys
 import threading
 from collections import Counter
 from dataclasses import dataclass, field
-from itertools import islice
 
 MODEL = "gpt-4o-2024-08-06"
 KEY = "sk-canary-5d1f0c7e"
@@ -60,15 +59,18 @@ class Loopback:
     Attributes:
         asks: (turn, what was answered) of every call, in order of arrival.
         billed: tokens (in, cached, out) of every call that was answered with status 200.
+        contents: how often each question was asked.
         at_once: calls in work at the same time, at most.
     """
 
     def __init__(self, faults=never, latency=0.0, slots=None, retry_after="0.02", hang=1.0, key=KEY):
         self.faults, self.latency, self.slots, self.retry_after, self.hang = faults, latency, slots, retry_after, hang
         self.key = key
-        self.asks, self.billed, self.arrived, self.number = [], [], [], Counter()
+        self.asks, self.billed, self.arrived = [], [], []
+        self.number, self.contents = Counter(), Counter()
         self.running = self.at_once = 0
-        self.files, self.batches, self.batch_polls, self.batch_loses = {}, {}, 2, 0.0
+        self.files, self.batches = {}, {}
+        self.batch_polls, self.batch_loses, self.batch_refusal = 2, 0.0, None
         self.loop = asyncio.new_event_loop()
 
     def __enter__(self):
@@ -111,8 +113,7 @@ class Loopback:
         return self.batch_api(method, path.removeprefix("/v1"), body, writer)
 
     async def chat(self, body, writer):
-        turn = TURN.search(body["messages"][1]["content"]).group()
-        ask, self.number[turn] = self.number[turn], self.number[turn] + 1
+        turn, ask = self.numbered(body)
         fault = self.faults(turn, ask)
         if self.slots is not None and self.running >= self.slots:
             fault = "429"
@@ -137,6 +138,14 @@ class Loopback:
             return reply(writer, int(fault), error, self.retry_after if fault in ("429", "503") else None)
         self.billed.append(tokens_of(turn, ask))
         return reply(writer, 200, completion(body | {"authorization": self.key}, turn, ask, fault))
+
+    def numbered(self, body):
+        """The turn that a request is about, and how often that was asked about before."""
+        content = body["messages"][1]["content"]
+        turn = TURN.search(content).group()
+        self.contents[content] += 1
+        self.number[turn] += 1
+        return turn, self.number[turn] - 1
 
     def batch_api(self, method, path, body, writer):
         if (method, path) == ("POST", "/files"):
@@ -170,7 +179,10 @@ class Loopback:
 
     def advance(self, batch):
         batch["polls"] += 1
-        if batch["status"] == "validating":
+        if batch["status"] == "validating" and self.batch_refusal is not None:
+            batch["status"] = "failed"
+            batch["errors"] = {"object": "list", "data": [{"code": "limit", "message": self.batch_refusal}]}
+        elif batch["status"] == "validating":
             batch["status"] = "in_progress"
         elif batch["status"] == "in_progress" and batch["polls"] >= self.batch_polls:
             self.complete(batch)
@@ -181,11 +193,12 @@ class Loopback:
         done, failed = [], []
         for line in self.files[batch["input_file_id"]].splitlines():
             request = json.loads(line)
-            turn = TURN.search(request["body"]["messages"][1]["content"]).group()
-            ask, self.number[turn] = self.number[turn], self.number[turn] + 1
+            turn, ask = self.numbered(request["body"])
             fault = self.faults(turn, ask)
-            self.asks.append((turn, f"batch {fault or 'ok'}"))
             if digest(f"lost/{turn}") % 1000 < 1000 * self.batch_loses:
+                fault = "lost"
+            self.asks.append((turn, f"batch {fault or 'ok'}"))
+            if fault == "lost":
                 continue
             if fault in ("429", "500", "503", "400", "hang", "cut"):
                 failed.append({"custom_id": request["custom_id"], "response": {"status_code": 500, "body": {}}})
@@ -250,10 +263,6 @@ def reply_bytes(writer, status, data, retry_after=None):
     head = f"HTTP/1.1 {status} X\r\ncontent-type: application/json\r\n{wait}content-length: {len(data)}\r\n\r\n"
     writer.write(head.encode() + data)
     return True
-
-
-def take(iterable, count):
-    return list(islice(iterable, count))
 
 
 def main():
