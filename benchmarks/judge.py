@@ -1,15 +1,18 @@
 """How fast a language model behind a network is asked, and in how much memory.
 
-python benchmarks/judge.py [--turns 3200] [--latency 0.2] [--slots 64] [--stored 0]
+python benchmarks/judge.py [--turns 3200] [--latency 0.2] [--slots 64]
+python benchmarks/judge.py --offline --turns 200000
 
 A server on loopback, in a process of its own, answers each call after ``--latency`` seconds and refuses more than
 ``--slots`` at once. The ideal is turns * latency / slots. Memory is the resident set of this process, read at each
-tenth of the turns. With ``--stored N`` so many turns are first put into the store and then read back, as in a replay.
+tenth of the turns. With ``--offline`` an answer is there at once, without a server: the memory and the processor's time
+of all but HTTP; the verdicts are then read back from the store.
 """
 
 from __future__ import annotations
 
 import argparse
+import json
 import os
 import random
 import subprocess
@@ -18,15 +21,16 @@ import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 from tabulate import tabulate
 
-from ivcr_bench.scoring.judge.items import JudgeItem, Label, Verdict
+from ivcr_bench.scoring.judge.items import JudgeItem
 from ivcr_bench.scoring.judge.limits import Limits
-from ivcr_bench.scoring.judge.openai_client import Settings
+from ivcr_bench.scoring.judge.openai_client import ChatClient, Choice, Completion, Message, Settings, _Usage
 from ivcr_bench.scoring.judge.openai_judge import OpenAIJudge
 from ivcr_bench.scoring.judge.retries import RetryPolicy
-from ivcr_bench.scoring.judge.store import Record, VerdictStore, key_of
+from ivcr_bench.scoring.judge.store import VerdictStore
 
 SERVER = Path(__file__).parents[1] / "tests/scoring/judge/loopback.py"
 MODEL, KEY = "gpt-4o-2024-08-06", "any"
@@ -38,11 +42,11 @@ def main() -> None:
     parser.add_argument("--turns", type=int, default=3200)
     parser.add_argument("--latency", type=float, default=0.2)
     parser.add_argument("--slots", type=int, default=64)
-    parser.add_argument("--stored", type=int, default=0)
+    parser.add_argument("--offline", action="store_true")
     asked = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder, VerdictStore(folder) as store:
-        if asked.stored:
-            replayed(store, asked.stored)
+        if asked.offline:
+            offline(store, asked.turns)
             return
         command = [sys.executable, str(SERVER), KEY, str(asked.latency), str(asked.slots)]
         with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as server:
@@ -64,15 +68,21 @@ def throughput(store: VerdictStore, url: str, turns: int, latency: float, slots:
     print(*judge.costs.lines(), sep="\n")
 
 
-def replayed(store: VerdictStore, turns: int) -> None:
+def offline(store: VerdictStore, turns: int) -> None:
+    async def ask(_: ChatClient, body: dict[str, Any]) -> Completion:
+        data, _ = json.JSONDecoder().raw_decode(body["messages"][1]["content"])
+        reference = next(value for name, value in data.items() if name.startswith("reference"))
+        verdict = {"evidence": [reference[:40]], "flags": [], "label": "somewhat_relevant"}
+        return Completion(MODEL, (Choice(Message(json.dumps(verdict))),), _Usage(1000, 80))
+
+    ChatClient.ask = ask
     judge = OpenAIJudge(Settings(MODEL, KEY, "http://127.0.0.1:9/v1"), store)
-    wall = time.perf_counter()
-    for item in made_up(turns):
-        store.put(key_of(judge.judge_id, item), Record(Verdict(Label.SOMEWHAT, (item.reference[:40],)), raw="x" * 120))
-    print(f"{turns} verdicts stored in {time.perf_counter() - wall:.1f} s, memory {resident()} MiB")
-    wall = time.perf_counter()
-    memory = watched(judge, turns)
-    print(f"read back in {time.perf_counter() - wall:.1f} s, memory, MiB:", *memory)
+    for what in ("judged", "read back"):
+        wall, cpu = time.perf_counter(), time.process_time()
+        memory = watched(judge, turns)
+        wall, cpu = time.perf_counter() - wall, time.process_time() - cpu
+        print(f"{what}: {wall:.1f} s, cpu ms a turn {1e3 * cpu / turns:.3f}, memory, MiB:", *memory)
+    print(f"store and ledger, MiB: {sum(path.stat().st_size for path in store.folder.rglob('*')) >> 20}")
 
 
 def watched(judge: OpenAIJudge, turns: int) -> list[int]:

@@ -66,15 +66,18 @@ class Settings(msgspec.Struct, frozen=True):
         return "openai" if self.base_url == DEFAULT_BASE_URL else urlsplit(self.base_url).hostname or self.base_url
 
     @classmethod
-    def of(cls, model: str, base_url: str | None = None) -> Settings:
+    def of(cls, model: str, base_url: str | None = None, *, key_needed: bool = True) -> Settings:
         """As the environment says: ``OPENAI_API_KEY``, and ``OPENAI_BASE_URL`` where none is given.
+
+        Args:
+            key_needed: without a key nothing can be asked, but counted.
 
         Raises:
             IvcrError: there is no key, or ``model`` is an alias.
         """
         require_dated(model)
         key = os.environ.get("OPENAI_API_KEY", "").strip()
-        if not key:
+        if not key and key_needed:
             raise IvcrError(
                 "OPENAI_API_KEY is not set, expected the key of the provider",
                 hint="a server of your own may take any word as its key; the judge 'rule' needs none",

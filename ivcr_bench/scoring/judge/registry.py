@@ -134,17 +134,12 @@ def openai_judge(model: str, asking: Asking, store: VerdictStore, *, key_needed:
     """
     try:
         from ivcr_bench.scoring.judge.limits import Limits
-        from ivcr_bench.scoring.judge.openai_client import DEFAULT_BASE_URL, Settings, require_dated
+        from ivcr_bench.scoring.judge.openai_client import Settings
         from ivcr_bench.scoring.judge.openai_judge import OpenAIJudge
     except ModuleNotFoundError as error:
         raise IvcrError(f"judge openai:{model}: needs {error.name}", hint="pip install 'ivcr-bench[judge]'") from None
-    if key_needed:
-        settings = Settings.of(model, asking.base_url)
-    else:
-        require_dated(model)
-        settings = Settings(model, "", asking.base_url or DEFAULT_BASE_URL)
     return OpenAIJudge(
-        settings,
+        Settings.of(model, asking.base_url, key_needed=key_needed),
         store,
         limits=Limits(asking.concurrency, asking.requests_per_minute, asking.tokens_per_minute),
         max_usd=asking.max_usd,

@@ -230,6 +230,7 @@ def test_settings_come_from_the_environment(monkeypatch):
     monkeypatch.setenv("OPENAI_API_KEY", "")
     with pytest.raises(IvcrError, match="OPENAI_API_KEY is not set"):
         Settings.of(MODEL)
+    assert Settings.of(MODEL, key_needed=False).api_key == ""
     monkeypatch.setenv("OPENAI_API_KEY", KEY)
     with pytest.raises(IvcrError, match="'gpt-4o': is an alias"):
         Settings.of("gpt-4o")
