@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Unpack, get_args
 
 import click
 
-from ivcr_bench.cli.judging import JudgeOptions, judge_of, judge_options, require_sound
+from ivcr_bench.cli.judging import NOBODY, JudgeOptions, judge_of, judge_options, require_sound
 from ivcr_bench.schema import Split
 
 if TYPE_CHECKING:
+    from ivcr_bench.scoring.judge.protocol import Judge
     from ivcr_bench.scoring.official.faults import CrashPolicy, Protocol
     from ivcr_bench.scoring.outcomes import Outcomes
     from ivcr_bench.submission import SubmissionFile
@@ -124,12 +126,17 @@ def _judge(
     gold = gold_of(source.header, dataset, split)
     require_sound(gold, str(source.path), options)
     if gold_history is None:
-        with judge_of(**options) as judge:
+        with _asked(options) as judge:
             return judge_turns(gold, source, gated=gated, judge=judge), None
     forced = open_submission(gold_history)
     require_history(source, "own")
     require_history(forced, "gold")
     require_sound(gold, gold_history, options)
-    with judge_of(**options) as judge:
+    with _asked(options) as judge:
         outcomes = judge_turns(gold, source, gated=gated, judge=judge)
         return outcomes, judge_turns(gold, forced, gated=gated, judge=judge)
+
+
+def _asked(options: JudgeOptions) -> AbstractContextManager[Judge | None]:
+    """The judge, or nobody."""
+    return nullcontext() if options["judge"] == NOBODY and options["panel"] is None else judge_of(**options)

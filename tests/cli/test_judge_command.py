@@ -60,6 +60,14 @@ def test_the_rule_judge_runs_without_a_key(ivcr_bench, world):
     assert "mean      100.00" in out
 
 
+def test_scoring_can_do_without_a_judge(ivcr_bench, world):
+    root, submission, _ = world
+    code, out, _ = ivcr_bench("score", submission, "--dataset", root, "--judge", "none")
+    assert code == 0
+    assert "|judge:none|" in out
+    assert ["relevance", "-", "-", "-", "0"] in [line.split() for line in out.splitlines()]
+
+
 def test_replay_gives_what_was_judged_and_score_agrees(ivcr_bench, world, tmp_path):
     root, submission, store = world
     judged_before(root, store, Label.SOMEWHAT)
