@@ -89,7 +89,7 @@ class Concurrency:
         finally:
             async with self._freed:
                 self._running -= 1
-                self._freed.notify()
+                self._freed.notify(2)  # one for this place, one for a place that `went_well` may have made
 
     def went_well(self) -> None:
         """Note a call that the provider did not throttle."""

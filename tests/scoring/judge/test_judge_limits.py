@@ -115,3 +115,27 @@ def test_no_more_than_allowed_run_at_once():
         return most
 
     assert asyncio.run(run()) == 3
+
+
+def test_places_that_are_won_back_are_taken_by_those_who_wait():
+    async def run():
+        concurrency, running, most = Concurrency(8), 0, []
+        for number in (1, 2):  # 8 -> 4 -> 2
+            concurrency._started = number
+            concurrency.throttled(number)
+
+        async def call():
+            nonlocal running
+            async with concurrency.slot():
+                running += 1
+                most.append(running)
+                await asyncio.sleep(0)
+                running -= 1
+                concurrency.went_well()
+
+        await asyncio.gather(*(call() for _ in range(200)))
+        return most
+
+    most = asyncio.run(run())
+    assert max(most[:4]) == 2
+    assert max(most) == 8
