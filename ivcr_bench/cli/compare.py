@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, get_args
 
@@ -13,6 +14,7 @@ from ivcr_bench.schema import Split
 if TYPE_CHECKING:
     from ivcr_bench.scoring.compare import Contender
     from ivcr_bench.scoring.gold import GoldTurns
+    from ivcr_bench.scoring.judge.protocol import Judge
     from ivcr_bench.scoring.metrics import Metric
     from ivcr_bench.scoring.propagation import Propagation
     from ivcr_bench.submission import SubmissionFile
@@ -41,6 +43,16 @@ if TYPE_CHECKING:
     show_default=True,
     help="How errors travel.",
 )
+@click.option(
+    "--judge",
+    default="rule",
+    show_default=True,
+    metavar="rule|replay[:ID]",
+    help="With --metric relevance: whose verdicts. A judge that costs something is asked by score, then replayed here.",
+)
+@click.option(
+    "--store", type=click.Path(path_type=Path, file_okay=False), metavar="DIR", help="Where replay finds its verdicts."
+)
 @click.option("--ungated", is_flag=True, help="Score answers under another intent than was asked for, too.")
 @click.option("--json", "json_path", type=click.Path(path_type=Path), help="Write all numbers to this file, too.")
 def command(
@@ -49,6 +61,8 @@ def command(
     split: Split | None,
     metric_names: tuple[str, ...],
     propagation: Propagation,
+    judge: str,
+    store: Path | None,
     ungated: bool,
     json_path: Path | None,
 ) -> None:
@@ -67,11 +81,17 @@ def command(
     """
     from ivcr_bench.scoring.compare import DEFAULT_METRICS, compare, metrics_named, write_comparison
     from ivcr_bench.scoring.comparison_tables import render_comparison
+    from ivcr_bench.scoring.judge.registry import Asking, is_free, judge_named
+    from ivcr_bench.scoring.metrics import RELEVANCE
 
     if len(submissions) < 2:
         raise click.UsageError(f"found {len(submissions)} submissions, expected two or more")
+    if not is_free(judge):
+        raise click.UsageError(f"--judge {judge}: found a judge that costs something, expected rule or replay")
     metrics = metrics_named(metric_names or DEFAULT_METRICS)
-    contenders = list(_contenders(submissions, dataset, split, metrics, propagation, gated=not ungated))
+    judged = any(metric.name == RELEVANCE for metric in metrics)
+    with judge_named(judge, Asking(store=store)) if judged else nullcontext() as asked:
+        contenders = list(_contenders(submissions, dataset, split, metrics, propagation, asked, gated=not ungated))
     comparison = compare(contenders)
     if json_path is not None:
         write_comparison(json_path, comparison)
@@ -84,6 +104,7 @@ def _contenders(
     split: Split | None,
     metrics: Sequence[Metric],
     rule: Propagation,
+    judge: Judge | None,
     *,
     gated: bool,
 ) -> Iterator[Contender]:
@@ -97,7 +118,7 @@ def _contenders(
     named = list(zip(_names(sources), sources, _golds(sources, dataset, split), strict=True))
     require_comparable({name: settings_of(gold, source.header, gated=gated).settings for name, source, gold in named})
     for name, source, gold in named:
-        outcomes = judge_turns(gold, source, gated=gated)
+        outcomes = judge_turns(gold, source, gated=gated, judge=judge)
         yield contender(name, outcomes, source.header, metrics=metrics, rule=rule, gated=gated)
 
 

@@ -18,6 +18,7 @@ COMMANDS = {
     "data": "Make and inspect datasets.",
     "export": "Write a submission in the formats of other evaluators.",
     "import": "Turn the files of others into ours.",
+    "judge": "Have the texts of answers judged: price, verdicts, agreement.",
     "run": "Replay the dialogues of a dataset against a system.",
     "score": "Score a submission.",
     "systems": "List the systems that --system accepts.",

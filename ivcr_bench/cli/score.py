@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
-from typing import TYPE_CHECKING, get_args
+from typing import TYPE_CHECKING, Unpack, get_args
 
 import click
 
+from ivcr_bench.cli.judging import NOBODY, JudgeOptions, judge_of, judge_options, require_sound
 from ivcr_bench.schema import Split
 
 if TYPE_CHECKING:
+    from ivcr_bench.scoring.judge.protocol import Judge
     from ivcr_bench.scoring.official.faults import CrashPolicy, Protocol
     from ivcr_bench.scoring.outcomes import Outcomes
     from ivcr_bench.submission import SubmissionFile
@@ -52,6 +55,7 @@ if TYPE_CHECKING:
     metavar="FILE.csv|FILE.parquet",
     help="Write how each turn went to this file, too.",
 )
+@judge_options
 def command(
     submission: str,
     dataset: str | None,
@@ -65,6 +69,7 @@ def command(
     explain: bool,
     json_path: Path | None,
     table_path: Path | None,
+    **options: Unpack[JudgeOptions],
 ) -> None:
     """Score SUBMISSION (.jsonl, .jsonl.gz, or - for standard input).
 
@@ -76,6 +81,7 @@ def command(
       ivcr-bench score runs/interllava/submission.jsonl
       ivcr-bench score submission.jsonl.gz --json report.json --export outcomes.csv
       ivcr-bench score own.jsonl --gold-history gold.jsonl
+      ivcr-bench score submission.jsonl --judge openai:gpt-4o-2024-08-06 --max-usd 10 --store verdicts
       python my_system.py | ivcr-bench score - --dataset mini --split val
       ivcr-bench score result.json --protocol official-2025 --gold test.json --all IVCR-200K.json --explain
     """
@@ -91,7 +97,7 @@ def command(
     from ivcr_bench.submission import open_submission
 
     source = open_submission(submission)
-    outcomes, forced = _judge(source, gold_history, dataset, split, gated=not ungated)
+    outcomes, forced = _judge(source, gold_history, dataset, split, options, gated=not ungated)
     report = report_on(outcomes, source.header, gated=not ungated, teacher_forced=forced)
     if json_path is not None:
         write_report(json_path, report)
@@ -103,7 +109,13 @@ def command(
 
 
 def _judge(
-    source: SubmissionFile, gold_history: str | None, dataset: str | None, split: Split | None, *, gated: bool
+    source: SubmissionFile,
+    gold_history: str | None,
+    dataset: str | None,
+    split: Split | None,
+    options: JudgeOptions,
+    *,
+    gated: bool,
 ) -> tuple[Outcomes, Outcomes | None]:
     """The outcomes of ``source``, and of the answers with gold history; the gold turns are let go on return."""
     from ivcr_bench.scoring.gold import gold_of
@@ -112,9 +124,19 @@ def _judge(
     from ivcr_bench.submission import open_submission
 
     gold = gold_of(source.header, dataset, split)
+    require_sound(gold, str(source.path), options)
     if gold_history is None:
-        return judge_turns(gold, source, gated=gated), None
+        with _asked(options) as judge:
+            return judge_turns(gold, source, gated=gated, judge=judge), None
     forced = open_submission(gold_history)
     require_history(source, "own")
     require_history(forced, "gold")
-    return judge_turns(gold, source, gated=gated), judge_turns(gold, forced, gated=gated)
+    require_sound(gold, gold_history, options)
+    with _asked(options) as judge:
+        outcomes = judge_turns(gold, source, gated=gated, judge=judge)
+        return outcomes, judge_turns(gold, forced, gated=gated, judge=judge)
+
+
+def _asked(options: JudgeOptions) -> AbstractContextManager[Judge | None]:
+    """The judge, or nobody."""
+    return nullcontext() if options["judge"] == NOBODY and options["panel"] is None else judge_of(**options)

@@ -21,6 +21,7 @@ from ivcr_bench.replay.journal import Identity, Journal, require_free
 from ivcr_bench.replay.loop import Batch, play
 from ivcr_bench.schema import Dialogue, HistoryMode, QueryPolicy, Scope, Split, SubmissionHeader, SubmissionTurn
 from ivcr_bench.scoring.gold import GoldTurns
+from ivcr_bench.scoring.judge.registry import RULE, judge_named
 from ivcr_bench.scoring.report import Report, score, write_report
 from ivcr_bench.submission import Submission, open_submission, write_submission
 from ivcr_bench.systems.protocol import System
@@ -204,7 +205,8 @@ def _write_timings(path: Path, batches: Sequence[Batch]) -> None:
 def _report(out: Path, dataset: Dataset, settings: Settings) -> Report:
     """Score what stands on disk, so that ``ivcr-bench score`` can only agree."""
     gold = GoldTurns.of(dataset, settings.split, settings.limit)
-    report = score(gold, open_submission(out / "submission.jsonl"))
+    with judge_named(RULE) as judge:
+        report = score(gold, open_submission(out / "submission.jsonl"), judge=judge)
     write_report(out / "report.json", report)
     return report
 

@@ -75,6 +75,7 @@ class GoldTurns:
         places: rows of each dialogue, by dialogue id, in dataset order.
         targets: what each turn's answer is compared with, but for its text.
         references: what each turn's text is compared with; empty where there is none.
+        utterances: what the user says in each turn.
         dialogue: index into ``places``.
         turn: turn number, from 1.
         language, intent, behaviour: index into the tuple of that name in `ivcr_bench.schema`.
@@ -91,6 +92,7 @@ class GoldTurns:
     places: Mapping[str, Place]
     targets: tuple[Target, ...]
     references: Texts
+    utterances: Texts
     dialogue: NDArray[np.int32]
     turn: NDArray[np.int32]
     language: NDArray[np.int8]
@@ -163,7 +165,7 @@ class _Rows:
         self._places: dict[str, Place] = {}
         self._targets: list[Target] = []
         self._films: dict[str, str] = {}
-        self._references = Texts()
+        self._references, self._utterances = Texts(), Texts()
         self._dialogues: list[tuple[int, int, int]] = []
         self._turns = array("b")
         self._ancestors = array("i")
@@ -178,6 +180,7 @@ class _Rows:
         for turn in turns:
             self._targets.append(self._target(turn))
             self._references.append(turn.gold.response)
+            self._utterances.append(turn.utterance)
             self._turns.extend((_INDEX[turn.intent], _INDEX[turn.behaviour], bool(turn.depends_on)))
         for row, ancestor in _ancestor_pairs(turns):
             self._ancestors.extend((first_row + row, first_row + ancestor))
@@ -203,6 +206,7 @@ class _Rows:
             places=self._places,
             targets=tuple(self._targets),
             references=self._references,
+            utterances=self._utterances,
             dialogue=dialogue,
             turn=(np.arange(len(dialogue)) - starts + 1).astype(np.int32),
             language=languages[dialogue].astype(np.int8),

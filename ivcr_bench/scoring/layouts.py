@@ -225,7 +225,10 @@ def _notes(published: Published, protocol: Protocol, reports: Sequence[Report], 
     if not all(line.comparable for line in ours):
         notes.append(f"* not {protocol.name}: not comparable with the other rows; the column Protocol says why.")
     if reports and any(column.metric is None for column in published.columns):
-        notes.append("We compute no GPT-4 Score.")
+        notes.append(
+            "No judge of ours fills the column GPT-4 Score: the paper's prompt and model are not published"
+            " (docs/judge.md)."
+        )
     if any(LOST in row.figures for row in published.rows):
         notes.append(f"{LOST}: a figure of the paper that is not known here.")
     return [*notes, *published.notes]

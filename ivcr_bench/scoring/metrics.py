@@ -15,11 +15,15 @@ from numpy.typing import NDArray
 
 from ivcr_bench.schema import LANGUAGES
 from ivcr_bench.scoring.dialogues import dialogue_success
+from ivcr_bench.scoring.judge.accounting import NOT_JUDGED, cap, values
 from ivcr_bench.scoring.moments import recall_at_iou
 from ivcr_bench.scoring.outcomes import Ability, Outcomes
 from ivcr_bench.scoring.propagation import Alive
 from ivcr_bench.scoring.retrieval import recall_at_k, reciprocal_rank
 from ivcr_bench.scoring.text import COLUMNS, MATCHES, bleu
+
+RELEVANCE = "relevance"
+"""The metric that a judge decides: its figures compare only where they are of one judge id."""
 
 Statistics = NDArray[np.float64]
 """Float64 ``[..., columns]``: of turns, of units, or summed."""
@@ -113,6 +117,12 @@ def _blocks(sums: Statistics) -> Statistics:
     return sums.reshape(*sums.shape[:-1], len(LANGUAGES), COLUMNS + 1)
 
 
+def _relevance(outcomes: Outcomes, alive: Alive) -> Statistics:
+    """A turn that the judge failed on counts, with 0."""
+    value = values(cap(outcomes.label, outcomes.wrong_language))
+    return np.column_stack([value * outcomes.credited * alive, outcomes.label != NOT_JUDGED])
+
+
 def _video(name: str, statistics: Callable[[Outcomes, Alive], Statistics]) -> Metric:
     return Metric(name, statistics, _mean, _count, needs="video_retrieval")
 
@@ -128,6 +138,7 @@ METRICS: tuple[Metric, ...] = (
     _moment("mIoU", _iou),
     Metric("BLEU-4", _bleu, partial(_bleu_value, smoothed=False), _bleu_count, needs="text"),
     Metric("BLEU-4 smoothed", _bleu, partial(_bleu_value, smoothed=True), _bleu_count, needs="text"),
+    Metric(RELEVANCE, _relevance, _mean, _count, needs="text"),
     Metric("intent accuracy", _intent, _mean, _count),
     Metric("dialogue success", _dialogue, _mean, _count, of_dialogues=True),
 )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from array import array
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Literal
 
@@ -12,6 +13,9 @@ from numpy.typing import NDArray
 from ivcr_bench.schema import INTENTS, STATUSES, Intent, Split, SubmissionTurn
 from ivcr_bench.scoring.checking import checked_answers
 from ivcr_bench.scoring.gold import GoldTurns, Texts
+from ivcr_bench.scoring.judge.accounting import NOT_JUDGED, Judged
+from ivcr_bench.scoring.judge.hearing import Hearing
+from ivcr_bench.scoring.judge.protocol import Judge
 from ivcr_bench.scoring.moments import best_iou, recall_at_iou
 from ivcr_bench.scoring.retrieval import first_relevant_rank, recall_at_k
 from ivcr_bench.scoring.text import COLUMNS, MATCHES, ngram_statistics
@@ -48,6 +52,10 @@ class Outcomes:
         iou: of the top moment with the best gold moment.
         has_reference: there is a text to compare the answer's with.
         ngrams: `ngram_statistics` of answer and reference, 0 where there is no reference; int32 ``[turns, 10]``.
+        label: what the judge said of the text, whether or not it is credited; index into
+            `ivcr_bench.scoring.judge.items.LABELS`, ``NOT_JUDGED`` or ``JUDGE_ERROR``.
+        wrong_language: the judge found the text to be in another language than the user's.
+        judged: what all verdicts come to, and whose they are; ``None`` where no judge was asked.
     """
 
     dataset: str
@@ -72,6 +80,9 @@ class Outcomes:
     iou: NDArray[np.float64]
     has_reference: NDArray[np.bool_]
     ngrams: NDArray[np.int32]
+    label: NDArray[np.int8]
+    wrong_language: NDArray[np.bool_]
+    judged: Judged | None
 
     def __len__(self) -> int:
         return len(self.turn)
@@ -95,19 +106,25 @@ class Outcomes:
         return np.where(video | moment, hit, self.credited)
 
 
-def judge_turns(gold: GoldTurns, source: AnswerSource, *, gated: bool = True) -> Outcomes:
+def judge_turns(gold: GoldTurns, source: AnswerSource, *, gated: bool = True, judge: Judge | None = None) -> Outcomes:
     """Judge every turn of ``gold`` by what ``source`` answers, checking each answer on the way.
 
     Args:
         gated: an answer under another intent than was asked for scores nothing.
+        judge: is asked about the texts, while the answers stream by; nobody is by default.
 
     Raises:
         IvcrError: as `ivcr_bench.scoring.checking.checked_answers`.
     """
-    judge = _Judge(gold, gated)
-    for row, answer in checked_answers(gold, source):
-        judge.judge(row, answer)
-    return judge.outcomes()
+    rows = _Rows(gold, gated)
+    answers = rows.filled_from(checked_answers(gold, source))
+    if judge is None:
+        for _ in answers:
+            pass
+        return rows.outcomes(np.full(len(gold), NOT_JUDGED, np.int8), np.zeros(len(gold), np.bool_), None)
+    hearing = Hearing(gold, judge)
+    judged = hearing.hear(answers)
+    return rows.outcomes(hearing.labels, hearing.wrong_language, judged)
 
 
 def abilities(outcomes: Outcomes) -> tuple[Ability, ...]:
@@ -121,7 +138,7 @@ def abilities(outcomes: Outcomes) -> tuple[Ability, ...]:
     return (*does, "text") if outcomes.answered_text.any() else tuple(does)
 
 
-class _Judge:
+class _Rows:
     """Outcomes in the making: columns that start as "no answer" and are filled row by row."""
 
     def __init__(self, gold: GoldTurns, gated: bool) -> None:
@@ -136,7 +153,13 @@ class _Judge:
         self._iou = array("d", bytes(8 * turns))
         self._texts = _Texts(gold.references, len(gold))
 
-    def judge(self, row: int, answer: SubmissionTurn) -> None:
+    def filled_from(self, answers: Iterable[tuple[int, SubmissionTurn]]) -> Iterator[tuple[int, SubmissionTurn]]:
+        """Pass ``answers`` on, each once its row is filled."""
+        for row, answer in answers:
+            self._fill(row, answer)
+            yield row, answer
+
+    def _fill(self, row: int, answer: SubmissionTurn) -> None:
         target = self._gold.targets[row]
         self._status[row] = _STATUS_INDEX[answer.status]
         self._texts.add(row, answer.text)
@@ -153,7 +176,7 @@ class _Judge:
             self._film_right[row] = top.video_id == film
             self._iou[row] = best_iou(top, film, target.moments)
 
-    def outcomes(self) -> Outcomes:
+    def outcomes(self, label: NDArray[np.int8], wrong_language: NDArray[np.bool_], judged: Judged | None) -> Outcomes:
         gold = self._gold
         ngrams = self._texts.ngrams()
         credited = np.frombuffer(self._credited, np.bool_)
@@ -181,6 +204,9 @@ class _Judge:
             iou=np.frombuffer(self._iou, np.float64),
             has_reference=~gold.references.empty(),
             ngrams=ngrams,
+            label=label,
+            wrong_language=wrong_language,
+            judged=judged,
         )
 
 

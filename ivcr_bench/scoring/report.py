@@ -14,6 +14,8 @@ from ivcr_bench.jsonl import write_atomically
 from ivcr_bench.schema import INTENTS, STATUSES, HistoryMode, Intent, SubmissionHeader
 from ivcr_bench.scoring.figures import OVERALL, Cells, Figure, Resampler
 from ivcr_bench.scoring.gold import GoldTurns
+from ivcr_bench.scoring.judge.accounting import Judged
+from ivcr_bench.scoring.judge.protocol import Judge
 from ivcr_bench.scoring.loss import Loss, loss
 from ivcr_bench.scoring.outcomes import MISSING, Ability, Outcomes, abilities, judge_turns
 from ivcr_bench.scoring.propagation import Propagation
@@ -33,33 +35,43 @@ class Report(Settings, frozen=True, kw_only=True, forbid_unknown_fields=True):
         statuses: the number of gold turns with each status, ``missing`` among them.
         does: what the system does at all; figures about the rest are ``None``.
         slices: slice (`ivcr_bench.scoring.slices`) -> label -> figures.
+        judged: what the judge said of the texts; ``None`` where nobody was asked.
         losses: propagation losses by name: ``none->video``, ``none->dependency``, and ``gold->own`` where the same
             system's answers with gold history were given, too.
     """
 
-    format: Literal["ivcr-report/2"] = "ivcr-report/2"
+    format: Literal["ivcr-report/3"] = "ivcr-report/3"
     system: str | None
     sees_gold: bool
     dialogues: int
     turns: dict[Intent, int]
     statuses: dict[str, int]
     does: tuple[Ability, ...]
+    judged: Judged | None
     overall: Figures
     slices: dict[str, dict[str, Figures]]
     losses: dict[str, Loss]
 
 
-def score(gold: GoldTurns, source: AnswerSource, *, gated: bool = True, intervals: bool = True) -> Report:
+def score(
+    gold: GoldTurns,
+    source: AnswerSource,
+    *,
+    gated: bool = True,
+    intervals: bool = True,
+    judge: Judge | None = None,
+) -> Report:
     """Check and score the answers of ``source``.
 
     Args:
         gated: an answer under another intent than was asked for scores nothing.
         intervals: give each figure its interval; that takes longer than all the rest on small datasets.
+        judge: is asked about the texts; nobody is by default, and relevance has no figure then.
 
     Raises:
         IvcrError: answers are malformed, unknown or repeated; all are listed.
     """
-    outcomes = judge_turns(gold, source, gated=gated)
+    outcomes = judge_turns(gold, source, gated=gated, judge=judge)
     return report_on(outcomes, source.header, gated=gated, intervals=intervals)
 
 
@@ -90,6 +102,7 @@ def report_on(
         turns={intent: int(outcomes.asks(intent).sum()) for intent in INTENTS},
         statuses=_count_statuses(outcomes),
         does=does,
+        judged=outcomes.judged,
         overall=figures.pop(OVERALL[0])[OVERALL[1]],
         slices=figures,
         losses=_losses(resampler, cells, forced_cells, does),

@@ -24,6 +24,7 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         limit: only the first so many dialogues of the split were scored.
         gated: an answer under another intent than was asked for scored nothing.
         bleu, interval: how BLEU and the intervals were computed.
+        judge: who judged the texts, as ``NAME@JUDGE_ID``; ``None`` where nobody was asked.
     """
 
     dataset: str
@@ -36,6 +37,7 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     bleu: str = text.SIGNATURE
     interval: str = INTERVAL
     harness: str = __version__
+    judge: str | None = None
 
     @property
     def settings(self) -> dict[str, str]:
@@ -48,6 +50,7 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
             "gate": "on" if self.gated else "off",
             "iou": "ge",
             "bleu": self.bleu,
+            "judge": self.judge or "none",
             "ci": self.interval,
             "ivcr-bench": self.harness,
         }
@@ -66,6 +69,7 @@ def settings_of(scored: GoldTurns | Outcomes, header: SubmissionHeader | None, *
         header: of the submission.
         gated: an answer under another intent than was asked for scores nothing.
     """
+    judged = scored.judged if isinstance(scored, Outcomes) else None
     return Settings(
         dataset=scored.dataset,
         fingerprint=scored.fingerprint,
@@ -74,6 +78,7 @@ def settings_of(scored: GoldTurns | Outcomes, header: SubmissionHeader | None, *
         history=header.history if header else None,
         scope=header.scope if header else None,
         gated=gated,
+        judge=None if judged is None else f"{judged.name}@{judged.judge_id}",
     )
 
 

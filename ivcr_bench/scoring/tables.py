@@ -8,8 +8,9 @@ from tabulate import tabulate
 
 from ivcr_bench.errors import printable
 from ivcr_bench.scoring.figures import Figure
+from ivcr_bench.scoring.judge.accounting import Judged
 from ivcr_bench.scoring.loss import Loss
-from ivcr_bench.scoring.metrics import METRICS
+from ivcr_bench.scoring.metrics import METRICS, RELEVANCE
 from ivcr_bench.scoring.propagation import RULES
 from ivcr_bench.scoring.report import Figures, Report
 
@@ -34,6 +35,7 @@ def render(report: Report) -> str:
         "By turn number, x 100\n" + _by_turn(report.slices["turn"]),
         "Propagation loss, x 100: what errors cost later turns\n" + _losses(report.losses),
         "Slices, x 100, propagation none\n" + _slices(report),
+        *(["\n".join(judged_lines(report.judged))] if report.judged else []),
         f"signature: {printable(report.signature)}",
     ]
     return "\n\n".join(blocks) + "\n"
@@ -57,7 +59,7 @@ def _settings(report: Report) -> str:
 def _overall(report: Report) -> str:
     rows: list[list[object]] = []
     for metric in METRICS:
-        row: list[object] = [metric.name]
+        row: list[object] = [_heading(metric.name, report)]
         for rule in RULES:
             figure = report.overall[rule][metric.name]
             row += [_value(figure), _interval(figure)] if rule in INTERVAL_RULES else [_value(figure)]
@@ -89,14 +91,37 @@ def _losses(losses: dict[str, Loss]) -> str:
 
 
 def _slices(report: Report) -> str:
+    metrics = SLICE_METRICS if report.judged is None else {**SLICE_METRICS, RELEVANCE: _heading(RELEVANCE, report)}
     rows: list[list[object]] = []
     for name, labels in report.slices.items():
         if name == "turn":
             continue
         for index, (label, figures) in enumerate(labels.items()):
-            values = (_value(figures["none"][metric]) for metric in SLICE_METRICS)
+            values = (_value(figures["none"][metric]) for metric in metrics)
             rows.append(["" if index else name, label, figures["none"]["intent accuracy"].n, *values])
-    return _table(["", "", "turns", *SLICE_METRICS.values()], rows, left=2)
+    return _table(["", "", "turns", *metrics.values()], rows, left=2)
+
+
+def judged_lines(judged: Judged) -> list[str]:
+    """Who judged the texts, and what came of it, in counts of turns."""
+    labels = ", ".join(f"{count} {name}" for name, count in judged.labels.items() if count)
+    lines = [
+        f"judge     {printable(judged.name)} ({judged.judge_id}), an own judge: not the paper's GPT-4 Score",
+        f"texts     {judged.turns}: {labels or 'none'}; {judged.empty} of them without an answer",
+    ]
+    if judged.truncated:
+        lines.append(f"cut       {judged.truncated} texts were longer than the judge reads")
+    if judged.wrong_language and judged.uncapped is not None:
+        uncapped = f"without the cap for that, the mean of the labels is {100 * judged.uncapped:.2f}"
+        lines.append(f"language  {judged.wrong_language} answers in another language; {uncapped}")
+    if judged.canaries is not None:
+        lines.append(f"canaries  {100 * judged.canaries:.2f}, the mean of answers swapped for those to other turns")
+    return [*lines, *(f"held      {reason}" for reason in judged.held)]
+
+
+def _heading(metric: str, report: Report) -> str:
+    """The name of ``metric``; where a judge decides it, with that judge's."""
+    return f"{metric} ({printable(report.judge)})" if metric == RELEVANCE and report.judge else metric
 
 
 def _table(header: Sequence[str], rows: Iterable[Sequence[object]], left: int = 1) -> str:

@@ -11,6 +11,7 @@ from ivcr_bench.data.dataset import load_folder
 from ivcr_bench.jsonl import write_jsonl
 from ivcr_bench.schema import Dialogue, Gold, Moment, SubmissionHeader, SubmissionTurn, Turn, Video
 from ivcr_bench.scoring.gold import GoldTurns
+from ivcr_bench.scoring.judge.rule import RuleJudge
 from ivcr_bench.scoring.report import read_report, score
 from ivcr_bench.scoring.tables import render
 from ivcr_bench.submission import Submission, write_submission
@@ -43,7 +44,7 @@ def test_prints_the_table_that_score_and_render_give(ivcr_bench, folder, submiss
     code, out, err = ivcr_bench("score", submission, "--dataset", folder)
     answers = Submission(SubmissionHeader(format="ivcr-submission/1", system="mine"), (FOUND, THEN))
     assert (code, err) == (0, "")
-    assert out == render(score(GoldTurns.of(load_folder(folder), "test"), answers))
+    assert out == render(score(GoldTurns.of(load_folder(folder), "test"), answers, judge=RuleJudge()))
     # R@1 1/1; IoU of [0, 5] with [0, 10] is 0.5
     assert ["R@1", "100.00", "100.00", "100.00", "1"] in [line.split() for line in out.splitlines()]
     assert ["mIoU", "50.00", "50.00", "50.00", "1"] in [line.split() for line in out.splitlines()]

@@ -29,6 +29,7 @@ def report(system="mine", history="gold", overall=None, by_turn=None, **settings
         "turns": {"video_retrieval": 4, "moment_retrieval": 4, "natural_dialogue": 0},
         "statuses": {"ok": 8},
         "does": ("video_retrieval", "moment_retrieval", "text"),
+        "judged": None,
         "losses": {},
         **settings,
     }

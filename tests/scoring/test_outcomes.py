@@ -15,6 +15,7 @@ from hand_made import (
 
 from ivcr_bench.errors import IvcrError
 from ivcr_bench.schema import STATUSES, SubmissionTurn
+from ivcr_bench.scoring.judge.rule import RuleJudge
 from ivcr_bench.scoring.outcomes import MISSING
 
 
@@ -50,7 +51,7 @@ def test_an_answer_that_is_not_ok_scores_nothing(status, gated):
     answers = submission(
         ranked("d", 1, "f1", text="a b c d", status=status), located("d", 2, "f1", 0, 10, status=status)
     )
-    report = score(dataset(talk), "test", answers, gated=gated)
+    report = score(dataset(talk), "test", answers, gated=gated, judge=RuleJudge())
     assert report.statuses[status] == 2
     assert {figure.value for figure in report.overall["none"].values()} == {0.0}
 

@@ -1,5 +1,6 @@
 import pytest
 from hand_made import chat_turn, dataset, dialogue, located, moment_turn, ranked, said, score, submission, video_turn
+from scripted import ScriptedJudge, exact
 
 from ivcr_bench.errors import IvcrError
 from ivcr_bench.schema import INTENTS, SubmissionTurn
@@ -22,7 +23,7 @@ PERFECT = (
 
 
 def test_a_perfect_system_scores_100_on_everything():
-    report = score(WORLD, "test", submission(*PERFECT))
+    report = score(WORLD, "test", submission(*PERFECT), judge=ScriptedJudge(exact))
     for figures in report.overall.values():
         assert {figure.value for figure in figures.values()} == {1.0}
 
@@ -59,7 +60,7 @@ def test_a_system_that_fails_on_everything_scores_zero_and_is_not_excused():
         SubmissionTurn(dialogue_id="a", turn=1, status="system_error"),
         SubmissionTurn(dialogue_id="b", turn=2, status="timeout"),
     ]
-    report = score(WORLD, "test", submission(*failures))
+    report = score(WORLD, "test", submission(*failures), judge=ScriptedJudge(exact))
     assert report.does == (*INTENTS, "text")
     assert {figure.value for figure in report.overall["none"].values()} == {0.0}
     assert report.statuses == {"ok": 0, "refused": 0, "malformed": 0, "timeout": 1, "system_error": 1, "missing": 3}
@@ -82,7 +83,7 @@ def test_a_report_survives_its_file(tmp_path):
     assert render(read_report(tmp_path / "report.json")) == render(report)
 
 
-@pytest.mark.parametrize("content", [b"", b"{", b"[]", b'{"format": "ivcr-report/2"}', b"\xff", b"[" * 100_000])
+@pytest.mark.parametrize("content", [b"", b"{", b"[]", b'{"format": "ivcr-report/3"}', b"\xff", b"[" * 100_000])
 def test_what_is_no_report_is_refused(tmp_path, content):
     (tmp_path / "report.json").write_bytes(content)
     with pytest.raises(IvcrError, match=r"report\.json: not a report"):
