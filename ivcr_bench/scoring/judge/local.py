@@ -87,7 +87,7 @@ class LocalJudge:
                 raise IvcrError(f"{self.name}: needs {error.name}", hint="pip install 'ivcr-bench[models]'") from None
             try:
                 tokenizer = AutoTokenizer.from_pretrained(self._folder, local_files_only=True)
-                model = AutoModelForCausalLM.from_pretrained(
+                model: Any = AutoModelForCausalLM.from_pretrained(
                     self._folder, local_files_only=True, use_safetensors=True, dtype=torch.float32
                 )
             except (OSError, ValueError) as error:
