@@ -62,8 +62,11 @@ class Blip2Config:
 
     @classmethod
     def mini(cls, vocab_size: int) -> Blip2Config:
-        """For IVCR-Mini on a CPU, on the BLIP-2 that InterLLaVA's first phase trains."""
-        return cls(Blip2RetrieverConfig.mini(vocab_size), words=96, separator=False)
+        """For IVCR-Mini on a CPU, on the BLIP-2 that InterLLaVA's first phase trains.
+
+        Nothing is matched: a matching head of this size orders the best films worse (docs/retrieval.md).
+        """
+        return cls(Blip2RetrieverConfig.mini(vocab_size), words=96, matched=0, separator=False)
 
 
 class Blip2(nn.Module):
