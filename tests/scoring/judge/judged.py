@@ -20,7 +20,7 @@ def items(count, language=None):
     for number in range(count):
         dialogue, turn = divmod(number, 5)
         spoken = language or ("zh" if dialogue % 2 else "en")
-        reference = f"turn-{dialogue}-{turn + 1} 夜里的红星" if spoken == "zh" else f"turn-{dialogue}-{turn + 1} a red star"
+        reference = f"turn-{dialogue}-{turn + 1} {'夜里的红星' if spoken == 'zh' else 'a red star'}"
         yield JudgeItem(f"d{dialogue}", turn + 1, spoken, ("the film, please",), reference, "a red star at night")
 
 
