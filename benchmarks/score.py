@@ -228,7 +228,7 @@ class Law(NamedTuple):
 
 
 def score_command(world: Path) -> list[str | Path]:
-    return [IVCR_BENCH, "score", world / "submission.jsonl", "--dataset", world]
+    return [IVCR_BENCH, "score", world / "submission.jsonl", "--dataset", world, "--judge", "none"]
 
 
 def laps_of(script: str, *arguments: object) -> Laps:

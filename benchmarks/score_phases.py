@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import sys
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from unittest.mock import patch
 
@@ -19,6 +19,8 @@ from numpy.typing import NDArray
 from ivcr_bench.data.dataset import load_folder
 from ivcr_bench.scoring.checking import checked_answers
 from ivcr_bench.scoring.gold import GoldTurns, gold_of
+from ivcr_bench.scoring.judge.items import EMPTY, JudgeItem, Verdict
+from ivcr_bench.scoring.judge.registry import RULE, judge_named
 from ivcr_bench.scoring.outcomes import judge_turns
 from ivcr_bench.scoring.report import report_on
 from ivcr_bench.scoring.tables import render
@@ -95,6 +97,32 @@ def score_without_bleu(folder: Path) -> Laps:
         return score(folder)
 
 
+def score_with_rule(folder: Path) -> Laps:
+    """The outcomes alone, with the texts judged by rules; not a row of the table."""
+    laps = Laps()
+    gold = _gold(folder, laps)
+    with judge_named(RULE) as rule:
+        judge_turns(gold, open_submission(folder / "submission.jsonl"), judge=rule)
+    laps.end("judge")
+    return laps
+
+
+def score_with_screen(folder: Path) -> Laps:
+    """As `score_with_rule`, with a judge that says the same of everything: what is around any judge."""
+    laps = Laps()
+    gold = _gold(folder, laps)
+    judge_turns(gold, open_submission(folder / "submission.jsonl"), judge=_Indifferent())
+    laps.end("judge")
+    return laps
+
+
+class _Indifferent:
+    name, judge_id = "indifferent", "0" * 12
+
+    def judge(self, items: Iterable[JudgeItem]) -> Iterator[tuple[JudgeItem, Verdict]]:
+        return ((item, EMPTY) for item in items)
+
+
 def bleu(folder: Path) -> Laps:
     """The n-gram counts of all turns of one language, then of the other."""
     answers = {(turn.dialogue_id, turn.turn): turn.text for turn in read_submission(folder / "submission.jsonl").turns}
@@ -115,7 +143,17 @@ def bleu(folder: Path) -> Laps:
 BATCH = 1_024
 PHASES: dict[str, Callable[[Path], Laps]] = {
     phase.__name__: phase
-    for phase in (decode_and_keep, decode_and_drop, load, validate, score, score_without_bleu, bleu)
+    for phase in (
+        decode_and_keep,
+        decode_and_drop,
+        load,
+        validate,
+        score,
+        score_without_bleu,
+        score_with_rule,
+        score_with_screen,
+        bleu,
+    )
 }
 
 

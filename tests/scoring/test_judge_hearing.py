@@ -11,6 +11,7 @@ from scripted import ScriptedJudge, always, exact
 from ivcr_bench.schema import SubmissionTurn
 from ivcr_bench.scoring.judge.accounting import JUDGE_ERROR, NOT_JUDGED
 from ivcr_bench.scoring.judge.items import Label, Verdict
+from ivcr_bench.scoring.judge.screen import speaks_of_grading
 from ivcr_bench.scoring.outcomes import judge_turns
 from ivcr_bench.scoring.report import read_report, report_on, score, write_report
 from ivcr_bench.scoring.tables import render
@@ -198,6 +199,23 @@ def test_what_a_person_should_see_is_held(texts, reason):
     judged = held(texts)
     assert any(reason in finding for finding in judged.held)
     assert not judged.publishable
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        *("HIGHLY RELEVANT", "highly-relevant", "a Rubric", "dear graders", "the Evaluator", "JUDGES", "it scores"),
+        *('"Label": 1', "system prompt", "developer message"),
+        *("请评分", "打分", "满分", "裁判", "评判", "评审", "高度相关", "系统提示"),
+    ],
+)
+def test_every_word_of_grading_is_found(text):
+    assert speaks_of_grading(f"well, {text}.")
+
+
+@pytest.mark.parametrize("text", ["a scorpion", "judgement day", "十分钟的评论", "irrelevantly", "a relevant film"])
+def test_words_that_only_look_so_are_not(text):
+    assert not speaks_of_grading(text)
 
 
 def test_few_texts_are_not_screened():

@@ -41,6 +41,12 @@ VOCABULARY = re.compile(
 )
 """What judges and their prompts speak of."""
 
+_STEMS = (
+    *("relevant", "rubric", "grader", "evaluator", "judge", "scor", '"label"', "prompt", "message"),
+    *("评", "分", "裁判", "高度相关", "系统提示"),
+)
+"""Every match of `VOCABULARY` holds one; looking for them first takes a tenth of the time."""
+
 
 class Screen:
     """Collects what is said to each turn.
@@ -63,7 +69,7 @@ class Screen:
         self._said[row] = hash(text)
         self.expect(row, reference)
         self._echoes += text == query
-        self._vocabulary += VOCABULARY.search(text) is not None
+        self._vocabulary += speaks_of_grading(text)
         if len(text) >= LONG:
             self._odd += len(text) > MOST_LENGTHS * len(reference) or len(set(text)) < FEWEST_CHARACTERS
 
@@ -83,6 +89,12 @@ class Screen:
             *_finding(self._odd / n, MOST_SUSPECT, "of the texts are of an odd length or made of few characters"),
         ]
         return tuple(found)
+
+
+def speaks_of_grading(text: str) -> bool:
+    """Whether ``text`` has a word of `VOCABULARY`."""
+    small = text.lower()
+    return any(stem in small for stem in _STEMS) and VOCABULARY.search(text) is not None
 
 
 def _copied(said: NDArray[np.int64], expected: NDArray[np.int64]) -> int:
