@@ -122,6 +122,7 @@ def test_controls_score_what_they_must(spec, tmp_path):
     """`oracle` is 100 everywhere; no control that guesses the film beats chance by more than luck allows."""
     from ivcr_bench.replay.run import Settings, replay
     from ivcr_bench.scoring.gold import GoldTurns
+    from ivcr_bench.scoring.judge.registry import RULE, judge_named
     from ivcr_bench.scoring.report import score
     from ivcr_bench.submission import open_submission
 
@@ -133,7 +134,9 @@ def test_controls_score_what_they_must(spec, tmp_path):
     system = create_system(spec, dialogues=dialogues)
     replay(system, spec, dataset, dialogues, tmp_path / "out", Settings(), resume=False)
     submission = open_submission(tmp_path / "out" / "submission.jsonl")
-    figures = score(GoldTurns.of(dataset, "test"), submission, intervals=False).overall["none"]
+    with judge_named(RULE) as judge:
+        report = score(GoldTurns.of(dataset, "test"), submission, intervals=False, judge=judge)
+    figures = report.overall["none"]
     if spec.startswith("oracle"):
         assert figures["R@1"].value == figures["intent accuracy"].value == 1
         if spec == "oracle":
