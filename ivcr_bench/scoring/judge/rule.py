@@ -27,10 +27,10 @@ from ivcr_bench.scoring.judge.comparison import (
 from ivcr_bench.scoring.judge.items import EMPTY, JudgeItem, Label, Verdict
 from ivcr_bench.scoring.judge.lexicon import lexicon
 from ivcr_bench.scoring.judge.normalise import PREPROCESSING
-from ivcr_bench.scoring.judge.prompt import identity
+from ivcr_bench.scoring.judge.prompt import LONGEST_EVIDENCE, identity
 from ivcr_bench.scoring.judge.reading import CHINESE, Reading, read
 
-VERSION = "rule/1"
+VERSION = "rule/2"
 """Changes with the code of this module, `reading` or `times`, where a verdict could come out otherwise."""
 
 
@@ -87,6 +87,8 @@ class RuleJudge:
             return EMPTY
         if addresses_judge(text, (item.reference, *item.queries)):
             return _irrelevant("addresses_judge")
+        if text.casefold().split() == item.reference.casefold().split():
+            return Verdict(Label.HIGHLY, (item.reference[:LONGEST_EVIDENCE],))
         reference, candidate = read(item.reference, self._lexicon), read(text, self._lexicon)
         if not reference.units and not reference.times:
             return _of_courtesy(reference, candidate, item)

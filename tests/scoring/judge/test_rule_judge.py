@@ -214,8 +214,25 @@ def test_judging_needs_no_heavy_library():
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "set()\n"
 
 
-JUDGE_ID = "fcfb40aa1466"
+JUDGE_ID = "233d7559a3f0"
 VERDICTS = (
     "000001000000000311111111211211222222222222212133333333333333"
     "000100000000000311111111111111222222222222222133333333333333"
 )
+
+
+@pytest.mark.parametrize(
+    ("language", "text"),
+    [
+        ("en", "here is the film"),
+        ("zh", "here is the film"),
+        ("en", "From 2 to 9 s."),
+        ("zh", "在这里"),
+        ("en", "No, there is no such film."),
+    ],
+)
+def test_the_reference_itself_is_highly_relevant(language, text):
+    """Whatever it says, and in whatever language the dataset has it."""
+    item = JudgeItem("d", 1, language, ("find me a film",), text, text.upper())
+    [(_, verdict)] = RuleJudge().judge([item])
+    assert verdict.label is Label.HIGHLY
